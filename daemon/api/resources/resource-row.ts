@@ -1,0 +1,76 @@
+import type { KubernetesObject, Resource } from '../../apimachinery/resource.ts';
+import type { Identity } from '../../client/api-client.ts';
+
+/** One broken rule: becomes a `StatusCause`, and one clause of the message of a 422 `Invalid`. */
+export interface FieldError {
+  readonly type:
+    | 'FieldValueRequired'
+    | 'FieldValueInvalid'
+    | 'FieldValueNotSupported'
+    | 'FieldValueDuplicate'
+    | 'FieldValueForbidden'
+    | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
+    | 'FieldValueNotFound'
+    | 'FieldValueTypeInvalid'
+    | 'InternalError';
+  /** Such as `spec.containers[0].image`. */
+  readonly field: string;
+  /** The whole clause after the field, as Kubernetes words it: `Required value: ...`, `Invalid value: "x": ...`. */
+  readonly detail: string;
+}
+
+/** A column of kubectl's table (`meta/v1 Table`). Priority 0 is shown always, above 0 only with `-o wide`. */
+export interface Column<T> {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format?: string;
+  readonly priority: number;
+  readonly cell: (object: T, now: Date) => string | number | boolean | null;
+}
+
+export interface WriteContext {
+  readonly identity: Identity;
+  readonly namespace: string;
+  readonly subresource: string;
+  readonly now: Date;
+  readonly dryRun: boolean;
+}
+
+/** What a write through a path (the object itself, or one subresource) may change, and what must hold after it. */
+export interface UpdateStrategy<T> {
+  /** In place: resets what this path may not change (status on the main path, everything else on `status`). */
+  readonly prepareForUpdate?: (object: T, old: T, context: WriteContext) => void;
+  readonly validateUpdate?: (object: T, old: T, context: WriteContext) => FieldError[];
+}
+
+/**
+ * A resource kind as the API serves it. The whole API is driven by the table of these rows (`table.ts`): nothing in the
+ * request path branches on a kind.
+ */
+export interface ResourceRow<T extends KubernetesObject = KubernetesObject> extends UpdateStrategy<T> {
+  readonly handle: Resource<T>;
+  readonly singular: string;
+  readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
+  /** Key prefix below `/registry/`, as Kubernetes lays it out: `pods`, `services/specs`, `minions`, `rbac...`. */
+  readonly storage: string;
+  /** Absent: Name and Age. */
+  readonly columns?: readonly Column<T>[];
+  /** Field selector values beyond `metadata.name` and `metadata.namespace`. */
+  readonly selectableFields?: (object: T) => Readonly<Record<string, string>>;
+  /** In place, idempotent; also run on objects read with fields an older version did not know. */
+  readonly defaults?: (object: T) => void;
+  readonly prepareForCreate?: (object: T, context: WriteContext) => void;
+  readonly validate?: (object: T, context: WriteContext) => FieldError[];
+  readonly warnings?: (object: T, old: T | undefined) => string[];
+  readonly statusStrategy?: UpdateStrategy<T>;
+  /** Kind keeps `metadata.generation`, bumped when the spec changes. */
+  readonly hasGeneration?: boolean;
+  /** PUT of an object that does not exist creates it (default false). */
+  readonly allowCreateOnUpdate?: boolean;
+  /** PUT without resourceVersion overwrites (default true). */
+  readonly allowUnconditionalUpdate?: boolean;
+  /** The largest grace period a deletion may wait, in seconds: pods only. */
+  readonly gracePeriod?: (object: T, requested: number | undefined) => number;
+}
