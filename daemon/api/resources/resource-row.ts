@@ -44,6 +44,24 @@ export interface UpdateStrategy<T> {
   readonly validateUpdate?: (object: T, old: T, context: WriteContext) => FieldError[];
 }
 
+/** Conversion between a served version and the stored one (two groups that share a storage, two versions of a group). */
+export interface StoredAs<T> {
+  readonly handle: Resource;
+  /** Neither direction changes its argument. */
+  readonly fromStored: (stored: KubernetesObject) => T;
+  readonly toStored: (object: T) => KubernetesObject;
+}
+
+/** The `autoscaling/v1 Scale` view of an object. */
+export interface ScalePaths<T> {
+  readonly replicas: (object: T) => number;
+  readonly statusReplicas: (object: T) => number;
+  /** Label selector in its string form. */
+  readonly selector: (object: T) => string;
+  /** In place. */
+  readonly setReplicas: (object: T, replicas: number) => void;
+}
+
 /**
  * A resource kind as the API serves it. The whole API is driven by the table of these rows (`table.ts`): nothing in the
  * request path branches on a kind.
@@ -65,7 +83,13 @@ export interface ResourceRow<T extends KubernetesObject = KubernetesObject> exte
   readonly validate?: (object: T, context: WriteContext) => FieldError[];
   readonly warnings?: (object: T, old: T | undefined) => string[];
   readonly statusStrategy?: UpdateStrategy<T>;
-  /** Kind keeps `metadata.generation`, bumped when the spec changes. */
+  /** Strategies of further subresources whose body is the object: `ephemeralcontainers`, `resize`, `approval`, `finalize`. */
+  readonly subresourceStrategies?: Readonly<Record<string, UpdateStrategy<T>>>;
+  /** How this served version reads and writes the objects of another version, the one that is stored. */
+  readonly stored?: StoredAs<T>;
+  /** Where the scale subresource finds its numbers: absent, the resource has none. */
+  readonly scale?: ScalePaths<T>;
+  /** Kind keeps `metadata.generation`: 1 at first, bumped when anything but metadata and status changes. */
   readonly hasGeneration?: boolean;
   /** PUT of an object that does not exist creates it (default false). */
   readonly allowCreateOnUpdate?: boolean;
