@@ -1,0 +1,26 @@
+import { Command, CommanderError } from 'commander';
+import { version } from '../daemon/version.ts';
+import { addApply } from './commands/apply.ts';
+import { addDelete } from './commands/delete.ts';
+import { addGet } from './commands/get.ts';
+import { addLogs } from './commands/logs.ts';
+import { addStatus } from './commands/status.ts';
+import { exitCodes, explainFailure } from './exit-codes.ts';
+
+const program = new Command('balsactl')
+  .description('Looks at and changes a Balsa cluster through its control API.')
+  .version(version)
+  .option('--kubeconfig <file>', "whose certificate to use (default: $KUBECONFIG, ~/.kube/config, the server's own)")
+  .option('--server <host:port>', 'control API to call (default: the host of the kubeconfig, port 6440)')
+  .showHelpAfterError('hint: balsactl help <command>')
+  .exitOverride();
+
+for (const add of [addStatus, addGet, addApply, addDelete, addLogs]) add(program);
+for (const command of program.commands) command.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  else process.exitCode = explainFailure(error);
+}
