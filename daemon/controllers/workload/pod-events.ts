@@ -55,8 +55,14 @@ export function watchPodsOf<T extends KubernetesObject>(
   const informer = context.watch(pods, {
     onAdd: (pod) => {
       // Seen for the first time already on its way out: that is what a restart in mid-deletion looks like.
-      if (isTerminating(pod)) return removed(pod);
-      if (controllerOf(pod) === undefined) return queueAdopters(pod);
+      if (isTerminating(pod)) {
+        removed(pod);
+        return;
+      }
+      if (controllerOf(pod) === undefined) {
+        queueAdopters(pod);
+        return;
+      }
       const owner = ownerOf(pod);
       if (owner === undefined) return;
       expectations.creationObserved(keyOf(owner));
