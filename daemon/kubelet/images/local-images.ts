@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
+import type { Logger } from '../../log/logger.ts';
+import type { ContainerRuntime } from '../runtime.ts';
+
+const run = promisify(execFile);
+
+/** Images that ship with Balsa: where the archive is, and the names in it. */
+export interface LocalImage {
+  readonly archive: string;
+  readonly names: readonly string[];
+}
+
+/** Images built by `npm run build` into `directory` (`dist/images`). */
+export function localImages(directory: string): readonly LocalImage[] {
+  return [
+    { archive: `${directory}/pause.tar`, names: ['balsa.local/pause:1'] },
+    {
+      archive: `${directory}/demo.tar`,
+      names: ['balsa.local/demo:latest', 'balsa.local/demo:v1', 'balsa.local/demo:v2'],
+    },
+  ];
+}
+
+export interface ImportOptions {
+  readonly runtime: ContainerRuntime;
+  /** Path of containerd's socket. */
+  readonly socket: string;
+  readonly images: readonly LocalImage[];
+  readonly logger: Logger;
+  readonly ctr?: string;
+}
+
+/**
+ * Brings the images that ship with Balsa into containerd's CRI namespace, when any name of an archive is missing, and pins
+ * them so that image garbage collection leaves them alone. Rejects when an archive cannot be imported.
+ */
+export async function importLocalImages({ runtime, socket, images, logger, ctr = 'ctr' }: ImportOptions) {
+  const prefix = ['--namespace', 'k8s.io', '--address', socket, 'images'];
+  for (const { archive, names } of images) {
+    const present = await Promise.all(names.map((name) => runtime.imageStatus(name)));
+    if (present.every((image) => image !== undefined)) continue;
+    if (!existsSync(archive)) throw new Error(`${archive} is missing: run "npm run build"`);
+    await run(ctr, [...prefix, 'import', archive]);
+    for (const name of names) await run(ctr, [...prefix, 'label', name, 'io.cri-containerd.pinned=pinned']);
+    await untilListed(runtime, names);
+    logger.info({ images: names }, 'imported images');
+  }
+}
+
+/** containerd's CRI service learns of imported images from events, a moment after `ctr` returns. */
+async function untilListed(runtime: ContainerRuntime, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    for (let attempt = 0; (await runtime.imageStatus(name)) === undefined; attempt++) {
+      if (attempt === 100) throw new Error(`containerd does not list ${name} after its import`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
