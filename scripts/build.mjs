@@ -60,4 +60,4 @@ await step(
 );
 node('build-native.mjs');
 await step('bundle', ['daemon', 'ctl', 'proto', 'scripts/build.mjs', 'package-lock.json'], ['dist/balsad.js', 'dist/raft-worker.js', 'dist/balsactl.js'], bundle);
-await step('images', ['native/pause', 'scripts/build-images.mjs'], ['dist/images/pause.tar', 'dist/images/demo.tar'], () => node('build-images.mjs'));
+await step('images', ['native/pause', 'images', 'scripts/build-images.mjs', 'scripts/image-archive.mjs'], ['dist/images/pause.tar', 'dist/images/demo.tar'], () => node('build-images.mjs'));
