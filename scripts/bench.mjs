@@ -16,7 +16,10 @@ const benches = readdirSync(join(root, 'test/bench'))
 let failures = 0;
 for (const name of benches) {
   console.log(`\n== ${name}`);
-  const result = spawnSync(process.execPath, ['--import=tsx', join(root, 'test/bench', `${name}.ts`)], { cwd: root, stdio: 'inherit' });
+  const result = spawnSync(process.execPath, ['--import=tsx', join(root, 'test/bench', `${name}.ts`)], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (result.status !== 0) failures++;
 }
 process.exit(failures === 0 ? 0 : 1);

@@ -47,17 +47,35 @@ async function bundle() {
     minifySyntax: true,
     sourcemap: 'linked',
     // CommonJS packages inside an ES module bundle still ask for require.
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
     logLevel: 'warning',
   });
 }
 
 await step(
   'generated-code',
-  ['proto', 'daemon/apimachinery/kubernetes-api.json', 'scripts/generate.mjs', 'scripts/generate-kubernetes-types.mjs', 'scripts/generate-descriptions.mjs'],
+  [
+    'proto',
+    'daemon/apimachinery/kubernetes-api.json',
+    'scripts/generate.mjs',
+    'scripts/generate-kubernetes-types.mjs',
+    'scripts/generate-descriptions.mjs',
+  ],
   ['proto/generated', 'daemon/apimachinery/types'],
   () => node('generate.mjs'),
 );
 node('build-native.mjs');
-await step('bundle', ['daemon', 'ctl', 'proto', 'scripts/build.mjs', 'package-lock.json'], ['dist/balsad.js', 'dist/raft-worker.js', 'dist/balsactl.js'], bundle);
-await step('images', ['native/pause', 'images', 'scripts/build-images.mjs', 'scripts/image-archive.mjs'], ['dist/images/pause.tar', 'dist/images/demo.tar'], () => node('build-images.mjs'));
+await step(
+  'bundle',
+  ['daemon', 'ctl', 'proto', 'scripts/build.mjs', 'package-lock.json'],
+  ['dist/balsad.js', 'dist/raft-worker.js', 'dist/balsactl.js'],
+  bundle,
+);
+await step(
+  'images',
+  ['native/pause', 'images', 'scripts/build-images.mjs', 'scripts/image-archive.mjs'],
+  ['dist/images/pause.tar', 'dist/images/demo.tar'],
+  () => node('build-images.mjs'),
+);

@@ -8,9 +8,14 @@ if (process.getuid() !== 0) {
   process.exit(1);
 }
 setup(['build', 'run']);
-const daemon = spawn(process.execPath, [fileURLToPath(new URL('../dist/balsad.js', import.meta.url)), ...process.argv.slice(2)], {
-  stdio: 'inherit',
-});
+const daemon = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('../dist/balsad.js', import.meta.url)), ...process.argv.slice(2)],
+  {
+    stdio: 'inherit',
+  },
+);
 // The terminal sends Ctrl-C to both; the daemon decides when it is done.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && daemon.kill(signal));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => signal !== 'SIGINT' && daemon.kill(signal));
 daemon.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
