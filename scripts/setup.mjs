@@ -2,7 +2,7 @@
 // native addons, the bundle and the images. Idempotent: what is there is left alone, and a second run takes about a second.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -116,13 +116,36 @@ function node(script, ...args) {
   execFileSync(process.execPath, [join(root, 'scripts', script), ...args], { cwd: root, stdio: 'inherit' });
 }
 
+/**
+ * Debian's kubectl (1.20) unpacked beside the project's caches, not installed: the tests speak with it as well as with the
+ * current one that may be on PATH.
+ */
+function unpackOldKubectl() {
+  const target = join(root, 'node_modules/.cache/balsa/kubectl-old');
+  if (existsSync(join(target, 'usr/bin/kubectl')) || !onPath('apt-get')) return;
+  say("fetching Debian's kubectl");
+  mkdirSync(target, { recursive: true });
+  const options = { cwd: target, stdio: ['ignore', 'ignore', 'inherit'] };
+  const download = () =>
+    spawnSync('apt-get', ['download', '-qq', '-o', 'APT::Sandbox::User=root', 'kubernetes-client'], options);
+  if (download().status !== 0) {
+    run('apt-get', ['update', '-qq'], options);
+    if (download().status !== 0) fail('apt-get download kubernetes-client failed');
+  }
+  const archive = readdirSync(target).find((name) => name.endsWith('.deb'));
+  run('dpkg-deb', ['-x', archive, '.'], options);
+}
+
 /** `purposes`: 'build', 'run', 'test'. */
 export function setup(purposes) {
   const [major] = process.versions.node.split('.').map(Number);
   if (major < 20) fail(`Node ${process.versions.node} is too old: 20 or newer is needed`);
   installDebianPackages(purposes);
   installNpmPackages();
-  if (purposes.includes('test')) buildTestRunner();
+  if (purposes.includes('test')) {
+    buildTestRunner();
+    unpackOldKubectl();
+  }
   try {
     node('build.mjs');
   } catch {

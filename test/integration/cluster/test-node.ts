@@ -1,5 +1,14 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +18,22 @@ import { type Namespace, Switch, unmountBelow } from './namespace.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const run = promisify(execFile);
+
+/** Debian's kubectl, unpacked by the set-up. */
+const oldKubectl = join(root, 'node_modules/.cache/balsa/kubectl-old/usr/bin/kubectl');
+
+/** Every kubectl there is: the one on PATH, which is current, and Debian's, which is old. The first is used by default. */
+export const kubectls: readonly { readonly name: string; readonly program: string }[] = [
+  { name: 'current', program: findOnPath('kubectl') },
+  { name: 'old', program: existsSync(oldKubectl) ? oldKubectl : undefined },
+].filter((row): row is { name: string; program: string } => row.program !== undefined);
+
+function findOnPath(program: string): string | undefined {
+  return (process.env['PATH'] ?? '')
+    .split(':')
+    .map((directory) => join(directory, program))
+    .find((path) => existsSync(path));
+}
 
 export interface CommandResult {
   readonly code: number;
@@ -120,7 +145,7 @@ export class TestNode {
     options: { input?: string; program?: string; timeout?: number } = {},
   ): Promise<CommandResult> {
     const [program, all] = this.namespace.enter([
-      options.program ?? 'kubectl',
+      options.program ?? kubectls[0]?.program ?? 'kubectl',
       `--kubeconfig=${this.kubeconfig}`,
       ...args,
     ]);
