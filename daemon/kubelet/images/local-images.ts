@@ -1,10 +1,20 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Logger } from '../../log/logger.ts';
 import type { ContainerRuntime } from '../runtime.ts';
 
 const run = promisify(execFile);
+
+/** Name of the image that holds a pod's namespaces open; `scripts/build-images.mjs` builds it. */
+export const pauseImage = 'balsa.local/pause:1';
+
+/** Where the build leaves the archives: beside the bundle, or in `dist/` when run from source. */
+export function imagesDirectory(): string {
+  const places = ['./images', '../../../dist/images'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  return places.find((path) => existsSync(`${path}/pause.tar`)) ?? (places[1] as string);
+}
 
 /** Images that ship with Balsa: where the archive is, and the names in it. */
 export interface LocalImage {
@@ -15,7 +25,7 @@ export interface LocalImage {
 /** Images built by `npm run build` into `directory` (`dist/images`). */
 export function localImages(directory: string): readonly LocalImage[] {
   return [
-    { archive: `${directory}/pause.tar`, names: ['balsa.local/pause:1'] },
+    { archive: `${directory}/pause.tar`, names: [pauseImage] },
     {
       archive: `${directory}/demo.tar`,
       names: ['balsa.local/demo:latest', 'balsa.local/demo:v1', 'balsa.local/demo:v2'],
