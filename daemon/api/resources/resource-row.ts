@@ -26,6 +26,7 @@ export interface Column<T> {
   readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
   readonly format?: string;
   readonly priority: number;
+  readonly description?: string;
   readonly cell: (object: T, now: Date) => string | number | boolean | null;
 }
 
