@@ -184,6 +184,9 @@ class ResourceInformer<T extends KubernetesObject> implements Informer<T> {
     const delay = Math.min(firstDelayMs * 2 ** this.#failures, lastDelayMs) * (1 + this.#random());
     this.#failures++;
     const signal = this.#abort.signal;
+    if (signal.aborted) {
+      return;
+    }
     await new Promise<void>((resolve) => {
       const done = () => {
         cancel();
