@@ -1,5 +1,6 @@
 import type { KubernetesObject, Resource } from '../apimachinery/resource.ts';
 import type { ApiClient } from '../client/api-client.ts';
+import type { Clock } from '../client/clock.ts';
 import type { Informer, InformerHandler } from '../client/informer.ts';
 import type { WorkQueue } from '../client/work-queue.ts';
 import type { Logger } from '../log/logger.ts';
@@ -31,6 +32,7 @@ export interface ControllerContext {
   readonly client: ApiClient;
   readonly logger: Logger;
   readonly settings: ControllerSettings;
+  readonly clock: Clock;
   now(): Date;
   /** The shared cache of a resource. It has synced by the time a reconciler runs. */
   informer<T extends KubernetesObject>(resource: Resource<T>): Informer<T>;
@@ -45,7 +47,12 @@ export interface ControllerContext {
 
 /** One line of the controllers' table. */
 export interface ControllerRow {
+  /** As kube-controller-manager names it on its command line. */
   readonly name: string;
+  /** The service account in kube-system it acts as. */
+  readonly identity: string;
+  /** Component its events name, where that is not the identity. */
+  readonly eventSource?: string;
   /** Keys each of its reconcilers handles at a time. */
   readonly workers: number;
   readonly start: (context: ControllerContext, workers: number) => void;
