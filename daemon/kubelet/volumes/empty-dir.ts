@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { unitsOf } from '../../apimachinery/quantity.ts';
 import { applyFsGroup } from './ownership.ts';
@@ -15,21 +15,28 @@ export async function isMountPoint(path: string): Promise<boolean> {
   return table.split('\n').some((line) => decode(line.split(' ')[4] ?? '') === path);
 }
 
+/** Directories made ready by this process; what containers do to them afterwards is theirs. */
+const prepared = new Set<string>();
+
 export const emptyDir: VolumePlugin = {
   name: 'kubernetes.io/empty-dir',
   handles: (volume) => volume.emptyDir !== undefined,
   async setUp({ pod, volume, directory }) {
     const { medium = '', sizeLimit } = volume.emptyDir ?? {};
-    const created = (await mkdir(directory, { recursive: true })) !== undefined;
+    if (prepared.has(directory)) return { path: directory, readOnly: false };
+    await mkdir(directory, { recursive: true });
     if (medium === 'Memory' && !(await isMountPoint(directory))) {
       const size = sizeLimit === undefined ? [] : ['-o', `size=${unitsOf(sizeLimit)}`];
       await run('mount', ['-t', 'tmpfs', ...size, 'tmpfs', directory]);
-    } else if (!created) return { path: directory, readOnly: false };
+    }
     await chmod(directory, 0o777);
-    await applyFsGroup(pod, directory, false);
+    const { gid } = await stat(directory);
+    if (gid !== pod.spec?.securityContext?.fsGroup) await applyFsGroup(pod, directory, false);
+    prepared.add(directory);
     return { path: directory, readOnly: false };
   },
   async tearDown(directory) {
+    prepared.delete(directory);
     if (await isMountPoint(directory)) await run('umount', [directory]);
     await rm(directory, { recursive: true, force: true });
   },

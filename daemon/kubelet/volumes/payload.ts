@@ -1,4 +1,4 @@
-import { chown, lchown } from 'node:fs/promises';
+import { chown } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isApiError } from '../../apimachinery/api-error.ts';
 import type { DownwardAPIVolumeFile, KeyToPath } from '../../apimachinery/types/core-v1.ts';
@@ -80,9 +80,7 @@ export function downwardPayload(
 /** Writes the payload into the volume's directory, owned as the pod asks. */
 export async function writeVolume(request: VolumeRequest, payload: Payload, user?: number): Promise<MountedVolume> {
   await writePayload(request.directory, payload, async (version) => {
-    if (user !== undefined)
-      for (const path of payload.keys())
-        await chown(join(version, path), user, -1 >>> 0).catch(() => lchown(version, user, 0));
+    if (user !== undefined) for (const path of payload.keys()) await chown(join(version, path), user, -1);
     await applyFsGroup(request.pod, version, true);
   });
   return { path: request.directory, readOnly: true };
