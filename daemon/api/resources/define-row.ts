@@ -1,5 +1,6 @@
 import type { KubernetesObject, Resource } from '../../apimachinery/resource.ts';
-import type { ResourceRow } from './resource-row.ts';
+import { builtinColumns } from '../table/builtin-columns.ts';
+import type { Column, ResourceRow } from './resource-row.ts';
 
 /** What a row says beyond its handle; `storage` defaults to the plural name, as Kubernetes lays most kinds out. */
 export type RowFacts<T extends KubernetesObject> = Omit<ResourceRow<T>, 'handle' | 'singular' | 'storage'> & {
@@ -12,6 +13,7 @@ export type RowFacts<T extends KubernetesObject> = Omit<ResourceRow<T>, 'handle'
  */
 export function defineRow<T extends KubernetesObject>(handle: Resource<T>, facts: RowFacts<T> = {}): ResourceRow {
   const row: ResourceRow<T> = {
+    columns: builtinColumns(handle as Resource<never>) as unknown as readonly Column<T>[],
     ...facts,
     handle,
     singular: handle.kind.toLowerCase(),
