@@ -1,7 +1,13 @@
 import type { ControllerRow } from './controller-context.ts';
 import { startDeploymentController } from './deployment/deployment-controller.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice-controller.ts';
+import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
+import { startNamespaceController } from './namespace/namespace-controller.ts';
+import { startNodeIpamController } from './node/node-ipam.ts';
 import { startNodeLifecycleController } from './node/node-lifecycle.ts';
+import { startTtlController } from './node/node-ttl.ts';
+import { startPodGarbageCollector } from './node/pod-garbage.ts';
+import { startTaintEvictionController } from './node/taint-eviction.ts';
 import { startReplicaSetController, startReplicationController } from './replicaset/replica-controller.ts';
 import { startRootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import { startServiceAccountController } from './serviceaccount/service-accounts.ts';
@@ -14,8 +20,13 @@ const row = (
   eventSource: string = identity,
 ): ControllerRow => ({ name, identity, workers, start, eventSource });
 
-/** Every controller, and the service account of kube-system it acts as: the roles Kubernetes ships are bound to these. */
+/**
+ * Every controller, under kube-controller-manager's name for it, and the service account of kube-system it acts as: the
+ * default roles are bound to these accounts.
+ */
 export const controllerRows: readonly ControllerRow[] = [
+  row('serviceaccount-controller', 'service-account-controller', 1, startServiceAccountController),
+  row('root-ca-certificate-publisher-controller', 'root-ca-cert-publisher', 1, startRootCaPublisher),
   row('replicaset-controller', 'replicaset-controller', 5, startReplicaSetController),
   row('replicationcontroller-controller', 'replication-controller', 5, startReplicationController),
   row('deployment-controller', 'deployment-controller', 5, startDeploymentController),
@@ -26,7 +37,11 @@ export const controllerRows: readonly ControllerRow[] = [
     startEndpointSliceController,
     'endpoint-slice-controller',
   ),
-  row('serviceaccount-controller', 'service-account-controller', 1, startServiceAccountController),
-  row('root-ca-certificate-publisher-controller', 'root-ca-cert-publisher', 1, startRootCaPublisher),
+  row('node-ipam-controller', 'node-controller', 1, startNodeIpamController, 'cidrAllocator'),
   row('node-lifecycle-controller', 'node-controller', 4, startNodeLifecycleController),
+  row('taint-eviction-controller', 'node-controller', 4, startTaintEvictionController, 'taint-eviction-controller'),
+  row('pod-garbage-collector-controller', 'pod-garbage-collector', 1, startPodGarbageCollector),
+  row('ttl-controller', 'ttl-controller', 1, startTtlController),
+  row('namespace-controller', 'namespace-controller', 5, startNamespaceController),
+  row('garbage-collector-controller', 'generic-garbage-collector', 10, startGarbageCollector),
 ];
