@@ -8,7 +8,7 @@ export function addressBytes(address: string): Buffer {
   const dotted = /(?<=:)\d+\.\d+\.\d+\.\d+$/.exec(text);
   if (dotted !== null) {
     const four = addressBytes(dotted[0]);
-    text = text.slice(0, dotted.index) + `${four.readUInt16BE(0).toString(16)}:${four.readUInt16BE(2).toString(16)}`;
+    text = `${text.slice(0, dotted.index)}${four.readUInt16BE(0).toString(16)}:${four.readUInt16BE(2).toString(16)}`;
   }
   const [head = '', tail] = text.split('::');
   const words = (part: string) => (part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16)));
