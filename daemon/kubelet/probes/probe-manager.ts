@@ -8,6 +8,15 @@ import { ProbeWorker } from './probe-worker.ts';
 import type { ProbeKind, ProbeOutcome, ProbeResults } from './results.ts';
 
 const kinds = ['startup', 'liveness', 'readiness'] as const satisfies readonly ProbeKind[];
+/** After a restart of the kubelet a container is what it was found to be before, until a probe says otherwise. */
+function knownOutcome(pod: Pod, { name }: Container, id: string, kind: ProbeKind): ProbeOutcome | undefined {
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  const status = [...containerStatuses, ...initContainerStatuses].find((one) => one.name === name);
+  if (status === undefined || !status.containerID?.endsWith(`//${id}`)) return undefined;
+  const found = { startup: status.started === true, readiness: status.ready, liveness: false }[kind];
+  return found ? 'success' : undefined;
+}
+
 const probeOf = (container: Container, kind: ProbeKind) => container[`${kind}Probe`];
 
 /** Runs the probes of all running containers of this node. */
@@ -66,6 +75,7 @@ export class ProbeManager implements ProbeResults {
           target: { pod, container, containerId: id, startedAtMs: Number(startedAt / 1_000_000n), podIp },
           runtime: this.#runtime,
           events: this.#events,
+          before: knownOutcome(pod, container, id, kind),
           started: () => container.startupProbe === undefined || this.startup(id) === 'success',
           onChange: () => this.#onChange(uid),
         });

@@ -21,6 +21,8 @@ export interface ProbeWorkerOptions {
   readonly target: ProbeTarget;
   readonly runtime: ContainerRuntime;
   readonly events: KubeletEvents;
+  /** What an earlier kubelet found out about this very container. */
+  readonly before?: ProbeOutcome | undefined;
   /** Liveness and readiness wait until the startup probe has succeeded. */
   readonly started: () => boolean;
   readonly onChange: () => void;
@@ -62,8 +64,9 @@ export class ProbeWorker {
 
   constructor(options: ProbeWorkerOptions) {
     this.#options = options;
-    this.#outcome = initial[options.kind];
+    this.#outcome = options.before ?? initial[options.kind];
     const { probe, target } = options;
+    if (options.kind === 'startup' && this.#outcome === 'success') return;
     const due = target.startedAtMs + (probe.initialDelaySeconds ?? 0) * 1000;
     this.#schedule(Math.max(0, due - Date.now()));
   }
