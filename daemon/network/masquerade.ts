@@ -1,0 +1,151 @@
+import type { Netlink, NftablesExpression, NftablesFamily, NftablesOperation } from '../proxy/netlink.ts';
+import { type Prefix, parsePrefix } from '../proxy/nftables/addresses.ts';
+import {
+  accept,
+  bitwise,
+  compare,
+  concatenatedType,
+  dataTypes,
+  elementFlags,
+  firstRegister,
+  hooks,
+  inSet,
+  loadPayload,
+  masquerade,
+  priorities,
+  setFlags,
+  verdict,
+} from '../proxy/nftables/expressions.ts';
+
+export const tableName = 'balsa-network';
+
+/**
+ * Lets pods reach the world beyond the cluster under the node's address. Packets between pods and to the nodes keep their
+ * source. One transaction replaces what was there.
+ */
+export async function applyMasquerade(
+  netlink: Netlink,
+  clusterPodCidrs: readonly string[],
+  /** Addresses and CIDRs that know the way to the pods: the nodes. */
+  keepSourceTo: readonly string[],
+): Promise<void> {
+  const operations: NftablesOperation[] = [];
+  for (const family of ['ip', 'ip6'] as const) {
+    operations.push(...remove(family));
+    const pods = prefixesOf(clusterPodCidrs, family);
+    if (pods.length > 0) operations.push(...create(family, pods, prefixesOf(keepSourceTo, family)));
+  }
+  await netlink.nftablesCommit(operations);
+}
+
+export async function removeMasquerade(netlink: Netlink): Promise<void> {
+  await netlink.nftablesCommit([...remove('ip'), ...remove('ip6')]);
+}
+
+function remove(family: NftablesFamily): NftablesOperation[] {
+  return [
+    { operation: 'addTable', family, table: tableName },
+    { operation: 'deleteTable', family, table: tableName },
+  ];
+}
+
+function create(family: 'ip' | 'ip6', pods: readonly Prefix[], keep: readonly Prefix[]): NftablesOperation[] {
+  const length = family === 'ip' ? 4 : 16;
+  const chain = 'nat-postrouting';
+  const r = firstRegister;
+  const source = loadPayload('network', family === 'ip' ? 12 : 8, length, r);
+  const destination = loadPayload('network', family === 'ip' ? 16 : 24, length, r);
+  const within = (load: NftablesExpression, op: 'equal' | 'notEqual', prefix: Prefix) => [
+    load,
+    bitwise(r, prefix.mask, Buffer.alloc(length)),
+    compare(r, op, prefix.first),
+  ];
+  const multicast = parsePrefix(family === 'ip' ? '224.0.0.0/4' : 'ff00::/8')!;
+  const rule = (...expressions: NftablesExpression[]): NftablesOperation => ({
+    operation: 'addRule',
+    family,
+    table: tableName,
+    chain,
+    expressions,
+  });
+  const operations: NftablesOperation[] = [
+    { operation: 'addTable', family, table: tableName },
+    {
+      operation: 'addSet',
+      family,
+      table: tableName,
+      set: 'keep-source',
+      flags: setFlags.interval,
+      keyType: concatenatedType(family === 'ip' ? dataTypes.address4 : dataTypes.address6),
+      keyLength: length,
+    },
+    // Before the host's own source translation, and before the proxy's.
+    {
+      operation: 'addChain',
+      family,
+      table: tableName,
+      chain,
+      type: 'nat',
+      hook: hooks.postrouting,
+      priority: priorities.sourceNat - 5,
+    },
+  ];
+  const intervals = intervalElements([...pods, ...keep, multicast]);
+  operations.push({
+    operation: 'addElements',
+    family,
+    table: tableName,
+    set: 'keep-source',
+    keyLength: length,
+    ...intervals,
+  });
+  for (const prefix of pods) {
+    operations.push(
+      rule(...within(source, 'equal', prefix), destination, inSet('keep-source', r), verdict(accept)),
+      rule(...within(source, 'equal', prefix), masquerade),
+    );
+  }
+  return operations;
+}
+
+/** Intervals as the kernel wants them: sorted, apart, each a start and the first address behind its end, marked as such. */
+export function intervalElements(prefixes: readonly Prefix[]): { keys: Buffer; elementFlags: Uint8Array } {
+  const sorted = [...prefixes].sort((a, b) => Buffer.compare(a.first, b.first) || b.mask.compare(a.mask));
+  const keys: Buffer[] = [];
+  const flags: number[] = [];
+  let last: Buffer | undefined;
+  for (const prefix of sorted) {
+    if (last !== undefined && Buffer.compare(prefix.first, last) <= 0) {
+      if (Buffer.compare(prefix.last, last) <= 0) continue;
+    }
+    keys.push(prefix.first);
+    flags.push(0);
+    const behind = successor(prefix.last);
+    if (behind !== undefined) {
+      keys.push(behind);
+      flags.push(elementFlags.intervalEnd);
+    }
+    last = prefix.last;
+  }
+  return { keys: Buffer.concat(keys), elementFlags: Uint8Array.from(flags) };
+}
+
+/** Undefined behind the last address there is. */
+function successor(address: Buffer): Buffer | undefined {
+  const next = Buffer.from(address);
+  for (let index = next.length - 1; index >= 0; index--) {
+    if (next[index]! < 255) {
+      next[index]!++;
+      return next;
+    }
+    next[index] = 0;
+  }
+  return undefined;
+}
+
+function prefixesOf(cidrs: readonly string[], family: 'ip' | 'ip6'): Prefix[] {
+  return cidrs.flatMap((cidr) => {
+    const prefix = parsePrefix(cidr);
+    return prefix !== undefined && (prefix.first.length === 4) === (family === 'ip') ? [prefix] : [];
+  });
+}

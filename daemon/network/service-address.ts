@@ -1,0 +1,32 @@
+import { isNetlinkError, loadNetlink, type Netlink } from '../proxy/netlink.ts';
+
+/** Holds addresses of Services that this node answers itself, such as the cluster DNS. */
+export const serviceLinkName = 'balsa-services';
+
+/** Makes a Service's address one of this host, on a link of its own, so that a process here can listen on it. */
+export async function addServiceAddress(address: string, netlink: Netlink = loadNetlink()): Promise<void> {
+  const index = await ensureLink(netlink);
+  await netlink.addressReplace({ index, address, prefixLength: address.includes(':') ? 128 : 32 });
+}
+
+export async function removeServiceLink(netlink: Netlink = loadNetlink()): Promise<void> {
+  const link = (await netlink.links()).find((candidate) => candidate.name === serviceLinkName);
+  if (link !== undefined) await netlink.linkDelete(link.index);
+}
+
+async function ensureLink(netlink: Netlink): Promise<number> {
+  const find = async () => (await netlink.links()).find((link) => link.name === serviceLinkName);
+  let link = await find();
+  if (link === undefined) {
+    try {
+      await netlink.linkAdd({ name: serviceLinkName, kind: 'dummy' });
+    } catch (error) {
+      // Another part of the daemon was quicker.
+      if (!isNetlinkError(error, 'EEXIST')) throw error;
+    }
+    link = await find();
+  }
+  if (link === undefined) throw new Error(`the link ${serviceLinkName} vanished`);
+  if ((link.flags & 1) === 0) await netlink.linkSet({ index: link.index, up: true });
+  return link.index;
+}
