@@ -39,8 +39,10 @@ export function handleVoteRequest(raft: Raft, received: Message): void {
     (raft.vote === 0 && raft.leader === 0) ||
     // A question about a later term binds nobody.
     (asked && received.term > raft.term);
-  if (!free || !raft.log.isUpToDate(received.index, received.logTerm)) {
+  const upToDate = raft.log.isUpToDate(received.index, received.logTerm);
+  if (!free || !upToDate) {
     raft.send({ type: response, to: received.from, reject: true });
+    if (!upToDate) raft.hupAsNonVoter();
     return;
   }
   // A learner answers too: it may have been promoted without knowing yet.

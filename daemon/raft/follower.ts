@@ -76,7 +76,7 @@ export function handleAppend(raft: Raft, received: Message): void {
 export function handleHeartbeat(raft: Raft, received: Message): void {
   // The leader sends no more than it knows this member to hold.
   raft.log.commitTo(received.commit);
-  raft.send({ type: 'heartbeatResponse', to: received.from, context: received.context });
+  raft.send({ type: 'heartbeatResponse', to: received.from, index: received.index, context: received.context });
 }
 
 export function handleSnapshot(raft: Raft, received: Message): void {

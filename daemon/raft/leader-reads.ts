@@ -18,7 +18,7 @@ export function answerRead(raft: Raft, received: Message): void {
     respond(raft, received, raft.log.committed);
     return;
   }
-  if (raft.reads === 'lease') {
+  if (raft.reads === 'lease' && raft.lease.isValid()) {
     respond(raft, received, raft.log.committed);
     return;
   }
@@ -29,7 +29,7 @@ export function answerRead(raft: Raft, received: Message): void {
 
 /** A follower has confirmed this leader for the read named in its heartbeat. */
 export function confirmRead(raft: Raft, received: Message): void {
-  if (raft.reads !== 'quorum' || received.context === '') return;
+  if (received.context === '') return;
   const confirmed = raft.readIndex.acknowledge(received.from, received.context);
   if (!raft.tracker.isQuorum(confirmed)) return;
   for (const { request, index } of raft.readIndex.advance(received.context)) respond(raft, request, index);

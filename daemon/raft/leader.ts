@@ -32,10 +32,12 @@ export function stepLeader(raft: Raft, received: Message): void {
     case 'heartbeatResponse':
       progress.recentActive = true;
       progress.paused = false;
+      raft.lease.confirm(received.from, received.index);
       // The whole window may have been lost; one message finds out.
       if (progress.state === 'replicate' && progress.inflights.full()) progress.inflights.freeFirst();
       if (progress.match < raft.log.lastIndex() || progress.state === 'probe') sendAppend(raft, received.from, true);
       confirmRead(raft, received);
+      handOver(raft, received.from, progress);
       return;
     case 'transferLeader':
       handleTransfer(raft, progress, received.from);
@@ -46,7 +48,8 @@ export function stepLeader(raft: Raft, received: Message): void {
 }
 
 export function leaderPropose(raft: Raft, received: Message): ProposalRefusal | undefined {
-  if (!raft.tracker.progress.has(raft.id)) return 'not_member';
+  // Removed or demoted: it leads only until it has handed over.
+  if (!raft.isVoter()) return 'not_member';
   if (raft.transferee !== 0) return 'transferring';
   let pending = raft.pendingConfigIndex;
   for (const [position, entry] of received.entries.entries()) {
@@ -92,8 +95,19 @@ function handleAppendResponse(raft: Raft, progress: Progress, received: Message)
     }
   }
   if (from === raft.transferee && progress.match === raft.log.lastIndex()) {
-    raft.send({ type: 'timeoutNow', to: from });
+    sendTimeoutNow(raft, from);
   }
+  handOver(raft, from, progress);
+}
+
+/**
+ * A leader that is no voter any more leads on until a voter holds all it has, and knows it committed; then that one is told to
+ * take over. To step down at once could leave nobody who can be elected.
+ */
+export function handOver(raft: Raft, id: number, progress: Progress): void {
+  if (raft.role !== 'leader' || raft.isVoter() || raft.transferee !== 0) return;
+  const { log } = raft;
+  if (log.committed === log.lastIndex() && progress.match === log.lastIndex()) handleTransfer(raft, progress, id);
 }
 
 function handleTransfer(raft: Raft, progress: Progress, to: number): void {
@@ -104,8 +118,13 @@ function handleTransfer(raft: Raft, progress: Progress, to: number): void {
   // Given up after an election timeout.
   raft.electionElapsed = 0;
   raft.transferee = to;
-  if (progress.match === raft.log.lastIndex()) raft.send({ type: 'timeoutNow', to });
+  if (progress.match === raft.log.lastIndex()) sendTimeoutNow(raft, to);
   else sendAppend(raft, to, true);
+}
+
+function sendTimeoutNow(raft: Raft, to: number): void {
+  raft.lease.giveAway();
+  raft.send({ type: 'timeoutNow', to });
 }
 
 /** The transport could not reach a member: what was pipelined to it is probably lost. */

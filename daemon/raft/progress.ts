@@ -19,6 +19,8 @@ export class Progress {
   pendingSnapshot = 0;
   /** Heard from since the leader last checked that it has a quorum. */
   recentActive = false;
+  /** The leader's clock when it sent the last heartbeat that the follower has answered. */
+  confirmedTick = Number.NEGATIVE_INFINITY;
   /** Nothing more is sent until something arrives from the follower. */
   paused = false;
   isLearner = false;

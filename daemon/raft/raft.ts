@@ -9,9 +9,11 @@ import {
 import { campaign, handleVoteRequest, stepCandidate } from './election.ts';
 import { followerForward, stepFollower } from './follower.ts';
 import { invariant } from './invariant.ts';
-import { stepLeader } from './leader.ts';
+import { handOver, stepLeader } from './leader.ts';
+import { LeaderLease } from './lease.ts';
 import { RaftLog } from './log.ts';
 import { type ConfigState, type HardState, type Message, message, transferContext } from './message.ts';
+import { isVoter } from './quorum.ts';
 import { ReadIndexQueue, type ReadState } from './read-index.ts';
 import { abortTransfer, appendEntries, broadcastHeartbeat, maybeCommit, sendAppend } from './replication.ts';
 import type { LogStorage } from './storage.ts';
@@ -44,8 +46,6 @@ export interface RaftOptions {
   /** How reads are made linearizable: by a round of heartbeats, or by the leader's lease (which trusts the clocks; needs `checkQuorum`). */
   readonly reads?: 'quorum' | 'lease';
   readonly disableProposalForwarding?: boolean;
-  /** A leader that is removed or demoted steps down once that is applied. */
-  readonly stepDownOnRemoval?: boolean;
 }
 
 /**
@@ -71,7 +71,6 @@ export class Raft {
   readonly preVote: boolean;
   readonly reads: 'quorum' | 'lease';
   readonly disableProposalForwarding: boolean;
-  readonly stepDownOnRemoval: boolean;
   readonly #random: (limit: number) => number;
 
   role: Role = 'follower';
@@ -87,6 +86,9 @@ export class Raft {
   heartbeatElapsed = 0;
   randomizedElectionTicks = 0;
 
+  /** How often `tick` was called: the leader's clock. */
+  ticks = 0;
+  readonly lease: LeaderLease;
   readIndex = new ReadIndexQueue();
   readStates: ReadState[] = [];
   /** Reads that came before this leader had committed an entry of its term. */
@@ -110,7 +112,6 @@ export class Raft {
     this.reads = options.reads ?? 'quorum';
     invariant(this.reads === 'quorum' || this.checkQuorum, 'a lease needs the quorum check', {});
     this.disableProposalForwarding = options.disableProposalForwarding ?? false;
-    this.stepDownOnRemoval = options.stepDownOnRemoval ?? true;
 
     const { hardState, config } = options.storage.initialState();
     this.log = new RaftLog(options.storage);
@@ -125,6 +126,7 @@ export class Raft {
     );
     this.log.commitTo(hardState.commit);
     if (options.applied !== undefined && options.applied > 0) this.log.appliedTo(options.applied);
+    this.lease = new LeaderLease(this);
     this.becomeFollower(this.term, 0);
   }
 
@@ -146,6 +148,7 @@ export class Raft {
   }
 
   tick(): void {
+    this.ticks++;
     if (this.role === 'leader') this.#tickLeader();
     else {
       this.electionElapsed++;
@@ -188,12 +191,28 @@ export class Raft {
     return progress !== undefined && !progress.isLearner && this.log.unstable.snapshot === undefined;
   }
 
+  /** Whether this member counts in a majority, as far as it knows. */
+  isVoter(): boolean {
+    return isVoter(this.tracker.membership, this.id);
+  }
+
   /** Stands for election, if it may. */
   hup(kind: 'preVote' | 'vote' | 'transfer'): void {
     if (this.role === 'leader' || !this.promotable()) return;
     // It might be a change that removes this very member, or makes another majority.
     if (this.#hasUnappliedConfigChange()) return;
     campaign(this, kind);
+  }
+
+  /**
+   * Stands for election though it is no voter (any more), because it had to refuse a voter whose log is behind its own. So it
+   * is when a leader has committed its own removal and crashes before anyone has heard of it: the others still need its vote,
+   * which it cannot give. It will pass on what it has, and hand over.
+   */
+  hupAsNonVoter(): void {
+    if (this.role === 'leader' || this.leader !== 0 || this.log.unstable.snapshot !== undefined) return;
+    if (this.isVoter() || this.tracker.voters().length === 0 || this.#hasUnappliedConfigChange()) return;
+    campaign(this, this.preVote ? 'preVote' : 'vote');
   }
 
   #hasUnappliedConfigChange(): boolean {
@@ -227,7 +246,10 @@ export class Raft {
     const { type } = received;
     if (type === 'vote' || type === 'preVote') {
       const forced = received.context === transferContext;
-      const hearsLeader = this.checkQuorum && this.leader !== 0 && this.electionElapsed < this.electionTicks;
+      // A member that has just started may have heard a leader that still counts on it.
+      const mayHaveHeard = this.reads === 'lease' && this.ticks < this.electionTicks;
+      const heard = this.leader !== 0 && this.electionElapsed < this.electionTicks;
+      const hearsLeader = this.checkQuorum && (heard || mayHaveHeard);
       // Someone cut off from the leader must not unseat it: whoever hears the leader does not listen.
       if (!forced && hearsLeader) return false;
     }
@@ -285,9 +307,10 @@ export class Raft {
     this.leader = this.id;
     this.role = 'leader';
     const self = this.tracker.progress.get(this.id);
-    invariant(self !== undefined, 'a leader is a member', { id: this.id });
-    self!.becomeReplicate();
-    self!.recentActive = true;
+    if (self !== undefined) {
+      self.becomeReplicate();
+      self.recentActive = true;
+    }
     // There may be a change in the log that is not applied; it is cheaper to wait for all of it than to look.
     this.pendingConfigIndex = this.log.lastIndex();
     // Entries of earlier terms are committed along with this one, and reads are answered once it is.
@@ -317,6 +340,7 @@ export class Raft {
     }
     this.pendingConfigIndex = 0;
     this.uncommittedBytes = 0;
+    this.lease.reset();
     this.readIndex = new ReadIndexQueue();
     this.earlyReads = [];
   }
@@ -341,17 +365,13 @@ export class Raft {
   switchTo(changed: ChangedMembership): ConfigState {
     this.tracker.adopt(...unpack(changed));
     const config = this.tracker.configState();
-    const self = this.tracker.progress.get(this.id);
-    if (this.role === 'leader' && (self === undefined || self.isLearner)) {
-      if (this.stepDownOnRemoval) this.becomeFollower(this.term, 0);
-      return config;
-    }
     if (this.role !== 'leader' || config.voters.length === 0) return config;
     // A smaller majority may have been reached already.
     if (!maybeCommit(this)) {
       for (const [id] of this.tracker.members()) if (id !== this.id) sendAppend(this, id, false);
     }
     if (this.transferee !== 0 && !config.voters.includes(this.transferee)) abortTransfer(this);
+    for (const [id, progress] of this.tracker.members()) handOver(this, id, progress);
     return config;
   }
 }

@@ -90,7 +90,14 @@ export function broadcastHeartbeat(raft: Raft, context: string = raft.readIndex.
   for (const [id, progress] of raft.tracker.members()) {
     if (id === raft.id) continue;
     // A follower commits only what it is known to hold.
-    raft.send({ type: 'heartbeat', to: id, commit: Math.min(progress.match, raft.log.committed), context });
+    // `index` comes back with the answer: it says when this heartbeat was sent.
+    raft.send({
+      type: 'heartbeat',
+      to: id,
+      index: raft.ticks,
+      commit: Math.min(progress.match, raft.log.committed),
+      context,
+    });
   }
 }
 

@@ -34,6 +34,12 @@ export class MemoryStorage implements LogStorage {
   #offsetTerm = 0;
   #entries: Entry[] = [];
   #config: ConfigState | undefined;
+  readonly #takeSnapshot: (() => Snapshot | undefined) | undefined;
+
+  /** `takeSnapshot`: gives the newest state whenever a follower needs one; without it, the last snapshot stored is given. */
+  constructor(takeSnapshot?: () => Snapshot | undefined) {
+    this.#takeSnapshot = takeSnapshot;
+  }
 
   initialState(): { hardState: HardState; config: ConfigState } {
     return { hardState: this.#hardState, config: this.#config ?? this.#snapshot.metadata.config };
@@ -67,7 +73,7 @@ export class MemoryStorage implements LogStorage {
   }
 
   snapshot(): Snapshot | undefined {
-    return this.#snapshot;
+    return this.#takeSnapshot === undefined ? this.#snapshot : this.#takeSnapshot();
   }
 
   setHardState(hardState: HardState): void {
