@@ -1,0 +1,223 @@
+import type { ApiClient, Identity } from '../client/api-client.ts';
+import { InProcessClient } from '../client/in-process-client.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Store } from '../store/store.ts';
+import { AdmissionChain } from './admission/admission.ts';
+import { defaultTolerationSeconds } from './admission/default-tolerations.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { priority } from './admission/priority.ts';
+import { serviceAccountAdmission } from './admission/service-account.ts';
+import { AuthenticatorChain } from './authentication/authenticator.ts';
+import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
+import {
+  type LiveUid,
+  ServiceAccountAuthenticator,
+  ServiceAccountTokens,
+} from './authentication/service-account-token.ts';
+import { AuthorizerChain, privilegedGroups } from './authorization/authorizer.ts';
+import { RbacAuthorizer } from './authorization/rbac.ts';
+import { reviews } from './authorization/reviews.ts';
+import { ensureSystemObjects, publishAuthentication } from './bootstrap/bootstrap.ts';
+import { publishKubernetesService, withdrawKubernetesService } from './bootstrap/kubernetes-service.ts';
+import { Discovery } from './discovery/discovery.ts';
+import { FrontDoor } from './http/front-door.ts';
+import { HealthChecks } from './http/health.ts';
+import { createPathHandler } from './http/paths.ts';
+import { ResourceHandler } from './http/resource-handler.ts';
+import { listen } from './http/tls-listener.ts';
+import { Registry } from './registry/registry.ts';
+import { reserveForServices } from './registry/service-reservations.ts';
+import { ResourceApi, type VirtualResource } from './resource-api.ts';
+import { ServiceAllocator } from './resources/service-allocation.ts';
+import { resourceRows } from './resources/table.ts';
+import { noSuchResource } from './status-errors.ts';
+import { bindings, podBinding } from './subresources/binding.ts';
+import { podEviction } from './subresources/eviction.ts';
+import { tokenRequests, tokenReviews } from './subresources/token.ts';
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Where clients inside the cluster reach this server. */
+  readonly advertiseAddress: string;
+  /** PEM. `requestHeaderCa`: of proxies that may name the user in headers. */
+  readonly tls: {
+    readonly cert: string;
+    readonly key: string;
+    readonly clientCa: string;
+    readonly requestHeaderCa?: string;
+  };
+  /** Keys in PEM. */
+  readonly serviceAccount: {
+    readonly signingKey: string;
+    readonly verificationKeys: readonly string[];
+    readonly issuer: string;
+  };
+  /** What this server shows to kubelets, and the authority of their serving certificates. PEM. */
+  readonly kubeletClient: { readonly cert: string; readonly key: string; readonly ca: string };
+  readonly serviceCidr: string;
+  readonly nodePortRange: { readonly from: number; readonly to: number };
+  readonly clusterDomain: string;
+  readonly logger: Logger;
+}
+
+export interface ApiServer {
+  readonly url: string;
+  /** A client in this process, as `identity`. */
+  clientFor(identity: Identity): ApiClient;
+  /** Says not ready, ends watches, finishes what is under way, closes. */
+  stop(): Promise<void>;
+}
+
+const stopGraceMs = 5000;
+const compactEveryMs = 5 * 60_000;
+
+/** Starts the API server and resolves when it serves. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { store, logger } = options;
+  const startedAt = performance.now();
+
+  const registry: Registry = new Registry({
+    store,
+    rows: resourceRows,
+    admission: new AdmissionChain([
+      namespaceLifecycle(() => registry),
+      serviceAccountAdmission(() => registry),
+      defaultTolerationSeconds,
+      priority(() => registry),
+    ]),
+    logger,
+  });
+  await registry.hub.start();
+
+  const cacheOf = (group: string, resource: string) => registry.hub.cacheOf(registry.require(group, 'v1', resource));
+  const allocator = new ServiceAllocator({
+    serviceCidrs: options.serviceCidr.split(','),
+    nodePortRange: options.nodePortRange,
+  });
+  registry.writes.reserve = reserveForServices(allocator, cacheOf('', 'services'));
+
+  const rbacGroup = 'rbac.authorization.k8s.io';
+  const rbac = new RbacAuthorizer({
+    roles: cacheOf(rbacGroup, 'roles'),
+    roleBindings: cacheOf(rbacGroup, 'rolebindings'),
+    clusterRoles: cacheOf(rbacGroup, 'clusterroles'),
+    clusterRoleBindings: cacheOf(rbacGroup, 'clusterrolebindings'),
+  });
+  const authorizer = new AuthorizerChain([privilegedGroups, rbac]);
+
+  const liveUid: LiveUid = (resource, namespace, name) => {
+    const object = cacheOf('', resource).get(namespace === '' ? name : `${namespace}/${name}`)?.object;
+    return object?.metadata?.uid;
+  };
+  const { issuer } = options.serviceAccount;
+  const tokens = new ServiceAccountTokens({ ...options.serviceAccount, liveUid });
+  const audiences = [issuer];
+  const authenticators = new AuthenticatorChain(
+    [new ClientCertificateAuthenticator(options.tls.clientCa), new ServiceAccountAuthenticator(tokens, audiences)],
+    true,
+  );
+
+  const virtual: VirtualResource[] = [...reviews, tokenReviews(tokens, audiences), bindings];
+  const api = new ResourceApi(registry, authorizer, rbac, {
+    subresources: new Map([
+      ['pods/binding', podBinding],
+      ['pods/eviction', podEviction],
+      ['serviceaccounts/token', tokenRequests(tokens, audiences)],
+    ]),
+    virtual: new Map(
+      virtual.map((resource) => [
+        `${resource.kind.group}/${resource.kind.version}/${resource.kind.resource}`,
+        resource,
+      ]),
+    ),
+    creators: new Map(),
+    connect: () => Promise.reject(noSuchResource()),
+  });
+
+  let stopping = false;
+  let bootstrapped = false;
+  const health = new HealthChecks([
+    { name: 'ping', endpoints: ['healthz', 'livez', 'readyz'], failure: () => undefined },
+    { name: 'log', endpoints: ['healthz', 'livez', 'readyz'], failure: () => undefined },
+    {
+      name: 'etcd',
+      endpoints: ['healthz', 'livez', 'readyz'],
+      failure: () => (registry.hub.ready ? undefined : 'the caches are not loaded'),
+    },
+    { name: 'informer-sync', endpoints: ['readyz'], failure: () => (registry.hub.ready ? undefined : 'not synced') },
+    {
+      name: 'poststarthook/rbac/bootstrap-roles',
+      endpoints: ['healthz', 'livez', 'readyz'],
+      failure: () => (bootstrapped ? undefined : 'not finished'),
+    },
+    { name: 'shutdown', endpoints: ['readyz'], failure: () => (stopping ? 'process is shutting down' : undefined) },
+  ]);
+  const serverAddress = (port: number) => `${bracketed(options.advertiseAddress)}:${port}`;
+  const discovery = new Discovery(resourceRows, virtual);
+
+  const resources = new ResourceHandler(api);
+  let door: FrontDoor | undefined;
+  const listener = await listen({
+    ...options.listen,
+    cert: options.tls.cert,
+    key: options.tls.key,
+    clientCa: [options.tls.clientCa, options.tls.requestHeaderCa ?? ''].join('\n'),
+    onExchange: (exchange) => void door?.handle(exchange),
+    onUpgrade: (exchange) => void door?.handle(exchange),
+    logger,
+  });
+  const { port } = listener.address;
+  door = new FrontDoor({
+    authenticators,
+    authorizer,
+    resources,
+    paths: createPathHandler({ discovery, health, tokens, serverAddress: serverAddress(port) }),
+    logger,
+  });
+
+  await ensureSystemObjects(registry);
+  await publishAuthentication(registry, options.tls);
+  await publishKubernetesService(registry, {
+    serviceCidr: options.serviceCidr.split(',')[0]!,
+    advertiseAddress: options.advertiseAddress,
+    port,
+  });
+  bootstrapped = true;
+  const stopCompaction = compactRegularly(store, logger);
+  const url = `https://${bracketed(options.listen.host === '0.0.0.0' || options.listen.host === '::' ? options.advertiseAddress : options.listen.host)}:${port}`;
+  logger.info({ url, ms: Math.round(performance.now() - startedAt) }, 'the API server is ready');
+
+  return {
+    url,
+    clientFor: (identity) => new InProcessClient(api, identity),
+    async stop() {
+      stopping = true;
+      stopCompaction();
+      await withdrawKubernetesService(registry, options.advertiseAddress, port).catch((error: unknown) =>
+        logger.warn({ err: error }, 'cannot withdraw the kubernetes service'),
+      );
+      registry.watches.stop();
+      await listener.close(stopGraceMs);
+      registry.hub.stop();
+    },
+  };
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** Forgets what is older than one to two intervals, as kube-apiserver does: long lists and watches have that long. */
+function compactRegularly(store: Store, logger: Logger): () => void {
+  let previous = 0;
+  const timer = setInterval(() => {
+    void (async () => {
+      const { revision } = await store.status();
+      if (previous > 0 && store.isLeader()) await store.compact(previous);
+      previous = revision;
+    })().catch((error: unknown) => logger.warn({ err: error }, 'cannot compact the store'));
+  }, compactEveryMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,101 @@
+import { isApiError } from '../../apimachinery/api-error.ts';
+import type { KubernetesObject } from '../../apimachinery/resource.ts';
+import type { Endpoints } from '../../apimachinery/types/core-v1.ts';
+import type { EndpointSlice } from '../../apimachinery/types/discovery-v1.ts';
+import type { Registry } from '../registry/registry.ts';
+import { cloneObject } from '../registry/writes.ts';
+import { ensure, reconcile } from './bootstrap.ts';
+
+/** The first address of a range: what the `kubernetes` service has. */
+export function firstAddress(cidr: string): string {
+  const [base = '', bits = ''] = cidr.split('/');
+  if (base.includes(':'))
+    return base.endsWith('::')
+      ? `${base}1`
+      : base.replace(/[0-9a-f]+$/i, (last) => (Number.parseInt(last, 16) + 1).toString(16));
+  const address = base.split('.').reduce((value, part) => value * 256 + Number(part), 0);
+  const size = 2 ** (32 - Number(bits));
+  const first = Math.floor(address / size) * size + 1;
+  return [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join('.');
+}
+
+export interface ServiceAddress {
+  readonly serviceCidr: string;
+  readonly advertiseAddress: string;
+  readonly port: number;
+}
+
+const labels = { component: 'apiserver', provider: 'kubernetes' };
+
+/** `default/kubernetes`: the API itself as a service, with this server among its endpoints. */
+export async function publishKubernetesService(
+  registry: Registry,
+  { serviceCidr, advertiseAddress, port }: ServiceAddress,
+): Promise<void> {
+  await ensure(registry, '', 'v1', 'services', {
+    metadata: { name: 'kubernetes', namespace: 'default', labels },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: firstAddress(serviceCidr),
+      sessionAffinity: 'None',
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: port }],
+    },
+  } as KubernetesObject);
+  await updateEndpoints(registry, (addresses) => addresses.add(advertiseAddress), advertiseAddress, port);
+}
+
+/** Takes this server out of the endpoints, as it does when it stops in order. */
+export async function withdrawKubernetesService(
+  registry: Registry,
+  advertiseAddress: string,
+  port: number,
+): Promise<void> {
+  await updateEndpoints(registry, (addresses) => addresses.delete(advertiseAddress), undefined, port);
+}
+
+async function updateEndpoints(
+  registry: Registry,
+  change: (addresses: Set<string>) => void,
+  first: string | undefined,
+  port: number,
+): Promise<void> {
+  const ports = [{ name: 'https', port, protocol: 'TCP' }];
+  const nextAddresses = (current: readonly string[]): string[] => {
+    const addresses = new Set(current);
+    change(addresses);
+    return [...addresses].sort();
+  };
+  const endpoints: Endpoints = {
+    metadata: {
+      name: 'kubernetes',
+      namespace: 'default',
+      labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
+    },
+    ...(first === undefined ? {} : { subsets: [{ addresses: [{ ip: first }], ports }] }),
+  };
+  const slice: EndpointSlice = {
+    metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    addressType: first?.includes(':') ? 'IPv6' : 'IPv4',
+    ports,
+    endpoints: first === undefined ? [] : [{ addresses: [first], conditions: { ready: true } }],
+  };
+  try {
+    await reconcile(registry, '', 'v1', 'endpoints', endpoints, (current) => {
+      const next = cloneObject(current) as Endpoints;
+      const addresses = nextAddresses(
+        (next.subsets ?? []).flatMap((subset) => (subset.addresses ?? []).map(({ ip }) => ip)),
+      );
+      next.subsets = addresses.length === 0 ? [] : [{ addresses: addresses.map((ip) => ({ ip })), ports }];
+      return next;
+    });
+    await reconcile(registry, 'discovery.k8s.io', 'v1', 'endpointslices', slice, (current) => {
+      const next = cloneObject(current) as EndpointSlice;
+      const addresses = nextAddresses((next.endpoints ?? []).flatMap((endpoint) => endpoint.addresses));
+      next.endpoints = addresses.map((address) => ({ addresses: [address], conditions: { ready: true } }));
+      next.ports = ports;
+      return next;
+    });
+  } catch (error) {
+    if (!isApiError(error, 'NotFound')) throw error;
+  }
+}

@@ -1,0 +1,128 @@
+import type { ApiError } from '../../apimachinery/api-error.ts';
+import { apiVersionOf, type KubernetesObject } from '../../apimachinery/resource.ts';
+import type { ListPage } from '../registry/reads.ts';
+import type { SelectedEvent } from '../registry/selection.ts';
+import type { StoredObject } from '../registry/stored-object.ts';
+import type { WatchBatch } from '../registry/watch-groups.ts';
+import type { ResourceRow } from '../resources/resource-row.ts';
+import { type IncludeObject, toTable } from '../table/table.ts';
+
+/** What objects are sent as: whole, as metadata alone, or as rows of a table. */
+export type ObjectForm = '' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
+
+export type { IncludeObject } from '../table/table.ts';
+
+const comma = Buffer.from(',');
+const listEnd = Buffer.from(']}\n');
+const newline = Buffer.from('}\n');
+const eventStart = {
+  ADDED: Buffer.from('{"type":"ADDED","object":'),
+  MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
+  DELETED: Buffer.from('{"type":"DELETED","object":'),
+} as const;
+
+export function partialMetadata(object: KubernetesObject): KubernetesObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata ?? {} };
+}
+
+export function listMeta(page: ListPage) {
+  return {
+    resourceVersion: String(page.revision),
+    ...(page.continue === undefined ? {} : { continue: page.continue }),
+    ...(page.remaining === undefined ? {} : { remainingItemCount: page.remaining }),
+  };
+}
+
+/** The pieces of a list's JSON text: the objects' own bytes between commas. */
+export function listChunks(page: ListPage): Buffer[] {
+  const { handle } = page.row;
+  const head = JSON.stringify({
+    kind: `${handle.kind}List`,
+    apiVersion: apiVersionOf(handle),
+    metadata: listMeta(page),
+  });
+  const chunks: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)];
+  for (let i = 0; i < page.items.length; i++) {
+    if (i > 0) chunks.push(comma);
+    chunks.push(page.items[i]!.json);
+  }
+  chunks.push(listEnd);
+  return chunks;
+}
+
+/** A list as one object. */
+export function listObject(page: ListPage): object {
+  const { handle } = page.row;
+  return {
+    kind: `${handle.kind}List`,
+    apiVersion: apiVersionOf(handle),
+    metadata: listMeta(page),
+    items: page.items.map((item) => item.object),
+  };
+}
+
+export function partialList(page: ListPage): object {
+  return {
+    kind: 'PartialObjectMetadataList',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata: listMeta(page),
+    items: page.items.map((item) => partialMetadata(item.object)),
+  };
+}
+
+export function listTable(page: ListPage, includeObject: IncludeObject): object {
+  return toTable(
+    page.row,
+    page.items.map((item) => item.object),
+    { now: new Date(), includeObject, metadata: listMeta(page) },
+  );
+}
+
+export function objectTable(row: ResourceRow, object: KubernetesObject, includeObject: IncludeObject): object {
+  return toTable(row, [object], {
+    now: new Date(),
+    includeObject,
+    metadata: { resourceVersion: object.metadata?.resourceVersion ?? '' },
+  });
+}
+
+/** One object in the form asked for. */
+export function formOf(stored: StoredObject, form: ObjectForm, includeObject: IncludeObject): object {
+  if (form === 'Table') return objectTable(stored.row, stored.object, includeObject);
+  return form === '' ? stored.object : partialMetadata(stored.object);
+}
+
+/** The frames of a batch of watch events; made once however many watchers want this form. */
+export function watchFrames(batch: WatchBatch, form: ObjectForm, includeObject: IncludeObject): Buffer {
+  const key = form === 'Table' ? `Table ${includeObject}` : form;
+  let frames = batch.encoded.get(key);
+  if (frames === undefined) {
+    const parts: Buffer[] = [];
+    for (const event of batch.events) pushFrame(parts, event, form, includeObject);
+    frames = Buffer.concat(parts);
+    batch.encoded.set(key, frames);
+  }
+  return frames;
+}
+
+function pushFrame(parts: Buffer[], event: SelectedEvent, form: ObjectForm, includeObject: IncludeObject): void {
+  if (form === '') {
+    parts.push(eventStart[event.type], event.object.json, newline);
+    return;
+  }
+  parts.push(eventStart[event.type], Buffer.from(JSON.stringify(formOf(event.object, form, includeObject))), newline);
+}
+
+export function bookmarkFrame(row: ResourceRow, object: KubernetesObject, form: ObjectForm): string {
+  const sent =
+    form === ''
+      ? object
+      : form === 'Table'
+        ? toTable(row, [], { now: new Date(), metadata: object.metadata as { resourceVersion: string } })
+        : partialMetadata(object);
+  return `${JSON.stringify({ type: 'BOOKMARK', object: sent })}\n`;
+}
+
+export function errorFrame(error: ApiError): string {
+  return `${JSON.stringify({ type: 'ERROR', object: error.status })}\n`;
+}

@@ -1,0 +1,124 @@
+import { ApiError } from '../../apimachinery/api-error.ts';
+import type { Identity } from '../../client/api-client.ts';
+import type { Logger } from '../../log/logger.ts';
+import { StoreError } from '../../store/store.ts';
+import type { AuthenticatorChain, Credentials } from '../authentication/authenticator.ts';
+import { impersonate } from '../authentication/impersonation.ts';
+import type { Attributes, AuthorizerChain } from '../authorization/authorizer.ts';
+import { storeFailure } from '../registry/object-store.ts';
+import { badRequest, internalError, unauthorized } from '../status-errors.ts';
+import type { Exchange } from './exchange.ts';
+import { parseRequest, type RequestInfo } from './request-info.ts';
+import { observeRequest } from './request-metrics.ts';
+import type { ResourceHandler } from './resource-handler.ts';
+import { sendError } from './response.ts';
+
+/** A request that is not about a resource. */
+export interface PathContext {
+  readonly exchange: Exchange;
+  readonly info: RequestInfo;
+  readonly identity: Identity;
+}
+
+/** Yields false when the path is not one of its own. */
+export type PathHandler = (context: PathContext) => boolean | Promise<boolean>;
+
+export interface FrontDoorOptions {
+  readonly authenticators: AuthenticatorChain;
+  readonly authorizer: AuthorizerChain;
+  readonly resources: ResourceHandler;
+  readonly paths: PathHandler;
+  readonly logger: Logger;
+}
+
+/** Every request's way in: who is it, may they, what is it about; and every failure's way out. */
+export class FrontDoor {
+  readonly #options: FrontDoorOptions;
+
+  constructor(options: FrontDoorOptions) {
+    this.#options = options;
+  }
+
+  async handle(exchange: Exchange): Promise<void> {
+    const started = performance.now();
+    const info = parseRequest(exchange.method, exchange.url);
+    const warnings: string[] = [];
+    let code = 200;
+    try {
+      if (info === undefined) throw badRequest('invalid URL escape in the request path');
+      await this.#serve(exchange, info, warnings);
+    } catch (error) {
+      const failure = this.#failureOf(error, exchange);
+      code = failure.code;
+      sendError(exchange, failure, warnings);
+    }
+    if (info !== undefined) observeRequest(info, code !== 404, code, (performance.now() - started) / 1000);
+  }
+
+  async #serve(exchange: Exchange, info: RequestInfo, warnings: string[]): Promise<void> {
+    const { authenticators, authorizer, resources, paths } = this.#options;
+    const credentials = credentialsOf(exchange);
+    const caller = await authenticators.authenticate(credentials);
+    if (caller === undefined) throw unauthorized();
+    const identity =
+      exchange.headers['impersonate-user'] === undefined && !asksForImpersonation(exchange)
+        ? caller
+        : impersonate(caller, credentials, authorizer);
+    authorizer.require(attributesOf(identity, info));
+    const { resource } = info;
+    if (resource !== undefined) {
+      await resources.handle({ exchange, info, request: resource, identity, warnings });
+      return;
+    }
+    await paths({ exchange, info, identity });
+  }
+
+  #failureOf(error: unknown, exchange: Exchange): ApiError {
+    if (error instanceof ApiError) return error;
+    if (error instanceof StoreError) return storeFailure(error) as ApiError;
+    const message = error instanceof Error ? error.message : String(error);
+    if (message !== 'the client went away') {
+      this.#options.logger.error(
+        { err: error, method: exchange.method, url: exchange.url },
+        'request failed unexpectedly',
+      );
+    }
+    return internalError(message);
+  }
+}
+
+function asksForImpersonation(exchange: Exchange): boolean {
+  const { headers } = exchange;
+  if (headers['impersonate-group'] !== undefined || headers['impersonate-uid'] !== undefined) return true;
+  for (const name in headers) if (name.startsWith('impersonate-extra-')) return true;
+  return false;
+}
+
+function attributesOf(identity: Identity, info: RequestInfo): Attributes {
+  const { resource } = info;
+  if (resource === undefined) return { identity, verb: info.verb, path: info.path };
+  const fieldSelector = info.query.get('fieldSelector');
+  return {
+    identity,
+    verb: info.verb,
+    resource: fieldSelector === null ? resource : { ...resource, fieldSelector },
+  };
+}
+
+export function credentialsOf(exchange: Exchange): Credentials {
+  const values = (name: string): readonly string[] => {
+    const { http1, headers } = exchange;
+    if (http1 !== undefined) return http1.request.headersDistinct[name] ?? [];
+    const value = headers[name];
+    return value === undefined ? [] : typeof value === 'string' ? value.split(', ') : value;
+  };
+  return {
+    socket: exchange.socket,
+    header: (name) => {
+      const value = exchange.headers[name];
+      return typeof value === 'string' ? value : value?.[0];
+    },
+    headers: values,
+    headerNames: () => Object.keys(exchange.headers),
+  };
+}

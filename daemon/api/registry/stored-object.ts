@@ -1,0 +1,125 @@
+import { apiVersionOf, type KubernetesObject } from '../../apimachinery/resource.ts';
+import type { ResourceRow } from '../resources/resource-row.ts';
+
+/**
+ * The bytes an object is stored as are the bytes a client gets, but for the resource version, which only the store
+ * knows: it is spliced in at the start of `metadata`. For that, stored text always begins with this prefix.
+ */
+export function textPrefix(row: ResourceRow): string {
+  return `{"kind":${JSON.stringify(row.handle.kind)},"apiVersion":${JSON.stringify(apiVersionOf(row.handle))},"metadata":{`;
+}
+
+const prefixes = new WeakMap<ResourceRow, Buffer>();
+
+function prefixBytes(row: ResourceRow): Buffer {
+  let prefix = prefixes.get(row);
+  if (prefix === undefined) {
+    prefix = Buffer.from(textPrefix(row));
+    prefixes.set(row, prefix);
+  }
+  return prefix;
+}
+
+/** The JSON text under which `object` is stored: type and metadata first, without its resource version. */
+export function encodeForStore(row: ResourceRow, object: KubernetesObject): Buffer {
+  const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
+  const { resourceVersion: _revision, ...meta } = metadata ?? {};
+  return Buffer.from(
+    JSON.stringify({ kind: row.handle.kind, apiVersion: apiVersionOf(row.handle), metadata: meta, ...rest }),
+  );
+}
+
+/** `namespace/name`, or `name` of a cluster-scoped object. */
+export function cacheKey(namespace: string, name: string): string {
+  return namespace === '' ? name : `${namespace}/${name}`;
+}
+
+/**
+ * One object at one revision. It is decoded at most once, and its response bytes are made at most once, however many
+ * readers and watchers there are. Nothing that it hands out may be changed.
+ */
+export class StoredObject<T extends KubernetesObject = KubernetesObject> {
+  readonly row: ResourceRow;
+  readonly key: string;
+  readonly revision: number;
+  #value: Buffer;
+  #spliced = false;
+  #object: T | undefined;
+  #views: Map<ResourceRow, StoredObject> | undefined;
+
+  /** `value`: the bytes as stored. */
+  constructor(row: ResourceRow, key: string, revision: number, value: Buffer, object?: T) {
+    this.row = row;
+    this.key = key;
+    this.revision = revision;
+    this.#value = value;
+    this.#object = object;
+  }
+
+  get namespace(): string {
+    const slash = this.key.indexOf('/');
+    return slash === -1 ? '' : this.key.slice(0, slash);
+  }
+
+  get name(): string {
+    return this.key.slice(this.key.indexOf('/') + 1);
+  }
+
+  /** The decoded object, with its resource version. Shared: never change it. */
+  get object(): T {
+    if (this.#object === undefined) {
+      const object = JSON.parse(this.#value.toString()) as T;
+      object.metadata ??= {};
+      object.metadata.resourceVersion = String(this.revision);
+      this.#object = object;
+    }
+    return this.#object;
+  }
+
+  /** The JSON text that a client gets. */
+  get json(): Buffer {
+    if (!this.#spliced && this.revision === 0) this.#spliced = true; // a dry run's result: never stored
+    if (!this.#spliced) {
+      const prefix = prefixBytes(this.row);
+      if (this.#value.length > prefix.length && this.#value.compare(prefix, 0, prefix.length, 0, prefix.length) === 0) {
+        const revision = `"resourceVersion":"${this.revision}"${this.#value[prefix.length] === 0x7d ? '' : ','}`;
+        const json = Buffer.allocUnsafeSlow(this.#value.length + revision.length);
+        prefix.copy(json, 0);
+        json.write(revision, prefix.length, 'latin1');
+        this.#value.copy(json, prefix.length + revision.length, prefix.length);
+        this.#value = json;
+      } else {
+        // Written by another program (an API server on a shared store): put our form in place of it.
+        this.#value = Buffer.from(JSON.stringify(typeFirst(this.row, this.object)));
+      }
+      this.#spliced = true;
+    }
+    return this.#value;
+  }
+
+  /** The same object at another revision: what a watcher is told of a deletion. */
+  withRevision(revision: number): StoredObject<T> {
+    const object = this.object;
+    const copy = { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+    return new StoredObject<T>(this.row, this.key, revision, encodeForStore(this.row, copy), copy);
+  }
+
+  /** This object in another served version of its kind. */
+  viewAs(row: ResourceRow): StoredObject {
+    if (row === this.row || row.stored === undefined) return this;
+    this.#views ??= new Map();
+    let view = this.#views.get(row);
+    if (view === undefined) {
+      const object = row.stored.fromStored(this.object);
+      object.metadata = { ...object.metadata, resourceVersion: String(this.revision) };
+      view = new StoredObject(row, this.key, this.revision, encodeForStore(row, object), object);
+      this.#views.set(row, view);
+    }
+    return view;
+  }
+}
+
+function typeFirst(row: ResourceRow, object: KubernetesObject): KubernetesObject {
+  const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
+  return { kind: row.handle.kind, apiVersion: apiVersionOf(row.handle), metadata: metadata ?? {}, ...rest };
+}

@@ -1,0 +1,551 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { isApiError } from '../../apimachinery/api-error.ts';
+import { apiVersionOf, type KubernetesObject } from '../../apimachinery/resource.ts';
+import { formatTime } from '../../apimachinery/time.ts';
+import type { Identity } from '../../client/api-client.ts';
+import type { AdmissionChain, AdmissionOperation, AdmissionRequest } from '../admission/admission.ts';
+import { decodeBody, type FieldValidation, type RequestBody } from '../codec/decode-body.ts';
+import type { FieldError, ResourceRow, UpdateStrategy, WriteContext } from '../resources/resource-row.ts';
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  generatedNameTaken,
+  invalid,
+  modified,
+  notFound,
+} from '../status-errors.ts';
+import { jsonEqual } from './deep-equal.ts';
+import type { EventLeases } from './event-leases.ts';
+import type { ObjectStore } from './object-store.ts';
+import type { Reservation, Reserve } from './service-reservations.ts';
+import { cacheKey, encodeForStore, StoredObject } from './stored-object.ts';
+
+/** Who writes, and how. */
+export interface WriteRequest {
+  readonly identity: Identity;
+  readonly dryRun: boolean;
+  readonly fieldManager: string;
+  readonly fieldValidation: FieldValidation;
+  readonly warn: (text: string) => void;
+}
+
+export interface UpdateTarget {
+  readonly row: ResourceRow;
+  readonly namespace: string;
+  readonly name: string;
+  /** Empty: the object itself. */
+  readonly subresource: string;
+}
+
+/** What an update computes from the current object: the next one (a fresh copy, never the current object changed). */
+export type ComputeUpdate = (current: KubernetesObject) => KubernetesObject | Promise<KubernetesObject>;
+
+/** How the update came about, for managed fields. */
+export type WriteOperation = 'Update' | 'Apply';
+
+/** Keeps `metadata.managedFields` of a write; the patch module's, so that apply and update agree. */
+export type TrackFields = (
+  object: KubernetesObject,
+  old: KubernetesObject | undefined,
+  row: ResourceRow,
+  write: { readonly manager: string; readonly subresource: string; readonly now: Date },
+) => void;
+
+const maxAttempts = 20;
+const generateNameAttempts = 8;
+const generateSuffixLength = 5;
+/** Kubernetes' alphabet for generated names: no vowels, nothing that looks alike. */
+const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
+const maxGeneratedBase = 63 - generateSuffixLength;
+
+export function randomSuffix(length: number): string {
+  let suffix = '';
+  for (const byte of randomBytes(length)) suffix += suffixAlphabet[byte % suffixAlphabet.length];
+  return suffix;
+}
+
+/** CREATE and UPDATE of every resource: what Kubernetes' `rest.BeforeCreate`, `BeforeUpdate` and generic store do. */
+export class Writes {
+  readonly #objects: ObjectStore;
+  readonly #admission: AdmissionChain;
+  readonly #eventLeases: EventLeases;
+  readonly #track: TrackFields | undefined;
+  readonly #seen: (revision: number) => Promise<boolean> | true;
+  /** Set once the caches are loaded. */
+  reserve: Reserve | undefined;
+
+  /** `seen`: resolves when the caches show a revision. */
+  constructor(
+    objects: ObjectStore,
+    admission: AdmissionChain,
+    eventLeases: EventLeases,
+    seen: (revision: number) => Promise<boolean> | true,
+    track?: TrackFields,
+  ) {
+    this.#objects = objects;
+    this.#seen = seen;
+    this.#admission = admission;
+    this.#eventLeases = eventLeases;
+    this.#track = track;
+  }
+
+  /** Decodes `body` and creates it. `name`: only for a create through PUT or apply, else empty. */
+  async create(
+    row: ResourceRow,
+    namespace: string,
+    body: RequestBody,
+    write: WriteRequest,
+    name = '',
+  ): Promise<StoredObject> {
+    const object = decodeBody<KubernetesObject>(row.handle, body, write.fieldValidation, write.warn);
+    return this.createObject(row, namespace, object, write, name);
+  }
+
+  /** Creates `object`, which becomes the registry's own. */
+  async createObject(
+    row: ResourceRow,
+    namespace: string,
+    object: KubernetesObject,
+    write: WriteRequest,
+    name = '',
+  ): Promise<StoredObject> {
+    object.metadata ??= {};
+    const metadata = object.metadata;
+    setNamespace(row, object, namespace);
+    if (name !== '' && metadata.name !== name) {
+      if (metadata.name !== undefined && metadata.name !== '') throw nameMismatch(metadata.name, name);
+      metadata.name = name;
+    }
+    if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+    delete metadata.resourceVersion;
+    const generated = !metadata.name && !!metadata.generateName;
+    const template = generated ? { ...metadata } : undefined;
+    row.defaults?.(object);
+    for (let attempt = 1; ; attempt++) {
+      if (generated) {
+        metadata.name = `${template!.generateName!.slice(0, maxGeneratedBase)}${randomSuffix(generateSuffixLength)}`;
+      }
+      try {
+        return await this.#createNamed(row, namespace, object, write);
+      } catch (error) {
+        if (!generated || !isApiError(error, 'AlreadyExists')) throw error;
+        if (attempt >= generateNameAttempts) throw generatedNameTaken(row.handle, metadata.name!);
+      }
+    }
+  }
+
+  async #createNamed(
+    row: ResourceRow,
+    namespace: string,
+    object: KubernetesObject,
+    write: WriteRequest,
+  ): Promise<StoredObject> {
+    const now = new Date();
+    const metadata = object.metadata!;
+    const context = writeContext(write, namespace, '', now);
+    // Admission plug-ins must see the identity that the object will have.
+    metadata.uid = randomUUID();
+    metadata.creationTimestamp = formatTime(now);
+    delete metadata.deletionTimestamp;
+    delete metadata.deletionGracePeriodSeconds;
+    delete metadata.selfLink;
+    delete metadata.generation;
+    const admission = this.#admissionRequest(
+      'CREATE',
+      row,
+      namespace,
+      metadata.name ?? '',
+      '',
+      object,
+      undefined,
+      write,
+    );
+    await this.#admission.admit(admission);
+    if (row.hasGeneration) metadata.generation = 1;
+    row.prepareForCreate?.(object, context);
+    const held = this.reserve?.(row, object, undefined);
+    return this.#holding(held, async () => {
+      this.#track?.(object, undefined, row, { manager: write.fieldManager, subresource: '', now });
+      this.#refuseInvalid(row, metadata.name ?? '', [
+        ...(metadata.name ? [] : [nameRequired]),
+        ...(held?.errors ?? []),
+        ...(row.validate?.(object, context) ?? []),
+      ]);
+      for (const warning of row.warnings?.(object, undefined) ?? []) write.warn(warning);
+      await this.#admission.validate(admission);
+      const name = metadata.name!;
+      const key = cacheKey(namespace, name);
+      if (write.dryRun) {
+        if ((await this.#objects.current(row, key)) !== undefined) throw alreadyExists(row.handle, name);
+        return dryRunResult(row, key, 0, object);
+      }
+      return this.#objects.create(row, key, name, object, await this.#eventLeases.leaseFor(row));
+    });
+  }
+
+  /** Runs a write; what it reserved is let go when it fails, or once the caches show what it wrote. */
+  async #holding(held: Reservation | undefined, write: () => Promise<StoredObject>): Promise<StoredObject> {
+    if (held === undefined) return write();
+    try {
+      const stored = await write();
+      const seen = this.#seen(stored.revision);
+      if (seen === true) held.release();
+      else void seen.then(() => held.release());
+      return stored;
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+  }
+
+  /** PUT. */
+  async put(
+    target: UpdateTarget,
+    body: RequestBody,
+    write: WriteRequest,
+  ): Promise<{ object: StoredObject; created: boolean }> {
+    const { row, name, namespace } = target;
+    const next = decodeBody<KubernetesObject>(row.handle, body, write.fieldValidation, write.warn);
+    next.metadata ??= {};
+    if (next.metadata.name !== name) {
+      if (next.metadata.name) throw nameMismatch(next.metadata.name, name);
+      throw badRequest('name must be provided');
+    }
+    setNamespace(row, next, namespace);
+    const allowCreate = row.allowCreateOnUpdate === true && target.subresource === '';
+    const compute = () => cloneObject(next);
+    try {
+      return { object: await this.update(target, compute, write), created: false };
+    } catch (error) {
+      if (!allowCreate || !isApiError(error, 'NotFound') || error.status.details?.name !== name) throw error;
+      if (next.metadata.uid || next.metadata.resourceVersion) {
+        throw next.metadata.uid
+          ? conflict(
+              row.handle,
+              name,
+              `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: `,
+            )
+          : notFound(row.handle, name);
+      }
+      return { object: await this.createObject(row, namespace, cloneObject(next), write, name), created: true };
+    }
+  }
+
+  /** A patch: `patch` makes the JSON of the next object from that of the current one. */
+  async patch(
+    target: UpdateTarget,
+    patch: (current: KubernetesObject) => { value: unknown },
+    write: WriteRequest,
+    operation: WriteOperation = 'Update',
+  ): Promise<StoredObject> {
+    const { row, name } = target;
+    return this.update(
+      target,
+      (current) => {
+        // A retry must not warn twice.
+        const warnings = new Set<string>();
+        const next = decodeBody<KubernetesObject>(row.handle, patch(current), write.fieldValidation, (text) =>
+          warnings.add(text),
+        );
+        for (const warning of warnings) write.warn(warning);
+        next.metadata ??= {};
+        if ((next.metadata.name ?? '') !== name) {
+          throw nameMismatch(next.metadata.name ?? '', name);
+        }
+        setNamespace(row, next, target.namespace);
+        return next;
+      },
+      write,
+      operation,
+    );
+  }
+
+  /**
+   * Reads, computes, checks and writes until no one else wrote in between. A `compute` whose result carries a resource
+   * version other than the current one fails with a conflict. An update that changes nothing writes nothing.
+   */
+  async update(
+    target: UpdateTarget,
+    compute: ComputeUpdate,
+    write: WriteRequest,
+    operation: WriteOperation = 'Update',
+  ): Promise<StoredObject> {
+    const { row, namespace, name } = target;
+    const key = cacheKey(namespace, name);
+    let current = this.#objects.cached(row, key);
+    let fresh = false;
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+      if (current === undefined) {
+        if (!fresh) current = await this.#objects.current(row, key);
+        fresh = true;
+        if (current === undefined) throw notFound(row.handle, name);
+      }
+      const view = current.viewAs(row);
+      let prepared: { next: KubernetesObject; held: Reservation | undefined } | undefined;
+      try {
+        prepared = await this.#prepareUpdate(target, view.object, await compute(view.object), write, operation);
+      } catch (error) {
+        // A refusal counts only if it was about the newest state.
+        if (fresh) throw error;
+        const newest = await this.#objects.current(row, key);
+        fresh = true;
+        if (newest?.revision === current.revision) throw error;
+        current = newest;
+        continue;
+      }
+      if (prepared === undefined) {
+        if (fresh) return view;
+        const newest = await this.#objects.current(row, key);
+        fresh = true;
+        if (newest?.revision === current.revision) return view;
+        current = newest;
+        continue;
+      }
+      const { next, held } = prepared;
+      if (write.dryRun) {
+        held?.release();
+        return dryRunResult(row, key, current.revision, next);
+      }
+      const replaced = current;
+      let newer: StoredObject | undefined;
+      const done = await this.#holding(held, async () => {
+        const result = mayBeRemoved(next)
+          ? await this.#objects.remove(replaced)
+          : await this.#objects.replace(row, replaced, next, await this.#eventLeases.leaseFor(row));
+        if ('written' in result) return result.written;
+        if ('revision' in result) return dryRunResult(row, key, replaced.revision, next);
+        newer = result.newer;
+        return replaced;
+      });
+      if (done !== replaced) return done;
+      current = newer;
+      fresh = true;
+    }
+    throw modified(row.handle, name);
+  }
+
+  /** The object to store, or undefined when nothing changes. */
+  async #prepareUpdate(
+    target: UpdateTarget,
+    old: KubernetesObject,
+    next: KubernetesObject,
+    write: WriteRequest,
+    operation: WriteOperation,
+  ): Promise<{ next: KubernetesObject; held: Reservation | undefined } | undefined> {
+    const { row, namespace, name, subresource } = target;
+    const now = new Date();
+    const context = writeContext(write, namespace, subresource, now);
+    next.metadata ??= {};
+    const metadata = next.metadata;
+    const oldMetadata = old.metadata!;
+    const version = metadata.resourceVersion ?? '';
+    if (version === '') {
+      if (row.allowUnconditionalUpdate === false && operation === 'Update') {
+        throw invalid(row.handle, name, [
+          {
+            type: 'FieldValueInvalid',
+            field: 'metadata.resourceVersion',
+            detail: 'Invalid value: "": must be specified for an update',
+          },
+        ]);
+      }
+    } else if (version !== oldMetadata.resourceVersion) {
+      throw modified(row.handle, name);
+    }
+    if (metadata.uid && metadata.uid !== oldMetadata.uid) {
+      throw conflict(
+        row.handle,
+        name,
+        `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${oldMetadata.uid}`,
+      );
+    }
+    keepSystemMetadata(next, old);
+    row.defaults?.(next);
+    const strategy = strategyOf(row, subresource);
+    strategy.prepareForUpdate?.(next, old, context);
+    const admission = this.#admissionRequest('UPDATE', row, namespace, name, subresource, next, old, write);
+    await this.#admission.admit(admission);
+    const held = subresource === '' ? this.reserve?.(row, next, old) : undefined;
+    try {
+      return (await this.#finishUpdate(target, old, next, write, context, admission, held))
+        ? { next, held }
+        : this.#unchanged(held);
+    } catch (error) {
+      held?.release();
+      throw error;
+    }
+  }
+
+  #unchanged(held: Reservation | undefined): undefined {
+    held?.release();
+  }
+
+  /** Validates; false when nothing changes. */
+  async #finishUpdate(
+    { row, name, subresource }: UpdateTarget,
+    old: KubernetesObject,
+    next: KubernetesObject,
+    write: WriteRequest,
+    context: WriteContext,
+    admission: AdmissionRequest,
+    held: Reservation | undefined,
+  ): Promise<boolean> {
+    const metadata = next.metadata!;
+    const oldMetadata = old.metadata!;
+    const strategy = strategyOf(row, subresource);
+    if (row.hasGeneration) {
+      const changed = !jsonEqual(next, old, notSpec);
+      const generation = (oldMetadata.generation ?? 0) + (changed ? 1 : 0);
+      if (generation > 0) metadata.generation = generation;
+    }
+    if (jsonEqual(next, old)) return false;
+    this.#track?.(next, old, row, { manager: write.fieldManager, subresource, now: context.now });
+    this.#refuseInvalid(row, name, [
+      ...(held?.errors ?? []),
+      ...metadataChanges(next, old),
+      ...(strategy.validateUpdate?.(next, old, context) ?? []),
+    ]);
+    for (const warning of row.warnings?.(next, old) ?? []) write.warn(warning);
+    await this.#admission.validate(admission);
+    return true;
+  }
+
+  #admissionRequest(
+    operation: AdmissionOperation,
+    row: ResourceRow,
+    namespace: string,
+    name: string,
+    subresource: string,
+    object: KubernetesObject | undefined,
+    old: KubernetesObject | undefined,
+    write: WriteRequest,
+  ) {
+    const { identity, dryRun, warn } = write;
+    return { operation, row, namespace, name, subresource, object, old, identity, dryRun, warn };
+  }
+
+  #refuseInvalid(row: ResourceRow, name: string, errors: readonly FieldError[]): void {
+    if (errors.length > 0) throw invalid(row.handle, name, errors);
+  }
+}
+
+const nameRequired: FieldError = {
+  type: 'FieldValueRequired',
+  field: 'metadata.name',
+  detail: 'Required value: name or generateName is required',
+};
+
+const notSpec: ReadonlySet<string> = new Set(['metadata', 'status', 'apiVersion', 'kind']);
+
+function nameMismatch(given: string, expected: string): Error {
+  return badRequest(`the name of the object (${given}) does not match the name on the URL (${expected})`);
+}
+
+/** The namespace of the request holds; an object that names another is refused. */
+function setNamespace(row: ResourceRow, object: KubernetesObject, namespace: string): void {
+  const metadata = object.metadata!;
+  if (!row.handle.namespaced) {
+    delete metadata.namespace;
+    return;
+  }
+  if (metadata.namespace && metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  metadata.namespace = namespace;
+}
+
+function strategyOf(row: ResourceRow, subresource: string): UpdateStrategy<KubernetesObject> {
+  if (subresource === '') return row;
+  if (subresource === 'status' && row.statusStrategy !== undefined) return row.statusStrategy;
+  return row.subresourceStrategies?.[subresource] ?? (subresource === 'status' ? defaultStatusStrategy : row);
+}
+
+/** Where a row says nothing: a status write changes the status alone. */
+const defaultStatusStrategy: UpdateStrategy<KubernetesObject> = {
+  prepareForUpdate(object, old) {
+    const next = object as Record<string, unknown>;
+    const before = old as Record<string, unknown>;
+    for (const key of Object.keys(next)) if (!keptByStatus.has(key)) delete next[key];
+    for (const key of Object.keys(before)) if (!keptByStatus.has(key)) next[key] = before[key];
+    next['metadata'] = {
+      ...(before['metadata'] as object),
+      managedFields: (next['metadata'] as { managedFields?: unknown }).managedFields,
+    };
+  },
+};
+
+const keptByStatus: ReadonlySet<string> = new Set(['metadata', 'status', 'apiVersion', 'kind']);
+
+/** Fields of metadata that only the system sets. */
+function keepSystemMetadata(next: KubernetesObject, old: KubernetesObject): void {
+  const metadata = next.metadata as Record<string, unknown>;
+  const before = old.metadata as Record<string, unknown>;
+  for (const field of systemMetadata) {
+    if (before[field] === undefined) delete metadata[field];
+    else metadata[field] = before[field];
+  }
+  if (metadata['managedFields'] === undefined && before['managedFields'] !== undefined) {
+    metadata['managedFields'] = before['managedFields'];
+  }
+}
+
+const systemMetadata = [
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'generation',
+  'selfLink',
+  'resourceVersion',
+  'name',
+  'namespace',
+  'generateName',
+];
+
+/** Finalizers may not be added to an object that is being deleted. */
+function metadataChanges(next: KubernetesObject, old: KubernetesObject): FieldError[] {
+  if (next.metadata?.deletionTimestamp === undefined) return [];
+  const before = old.metadata?.finalizers ?? [];
+  const added = (next.metadata.finalizers ?? []).filter((finalizer) => !before.includes(finalizer));
+  if (added.length === 0) return [];
+  const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
+  return [
+    {
+      type: 'FieldValueForbidden',
+      field: 'metadata.finalizers',
+      detail: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
+    },
+  ];
+}
+
+/** An object under deletion that nothing holds any more goes with the update that let it go. */
+export function mayBeRemoved(object: KubernetesObject): boolean {
+  const { metadata } = object;
+  if (metadata?.deletionTimestamp === undefined || (metadata.finalizers?.length ?? 0) > 0) return false;
+  if ((metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
+  const specFinalizers =
+    object.kind === 'Namespace' ? (object as { spec?: { finalizers?: string[] } }).spec?.finalizers : [];
+  return (specFinalizers?.length ?? 0) === 0;
+}
+
+export function writeContext(write: WriteRequest, namespace: string, subresource: string, now: Date): WriteContext {
+  return { identity: write.identity, namespace, subresource, now, dryRun: write.dryRun };
+}
+
+/** An answer that looks stored and is not. `revision` 0: without a resource version. */
+function dryRunResult(row: ResourceRow, key: string, revision: number, object: KubernetesObject): StoredObject {
+  object.apiVersion = apiVersionOf(row.handle);
+  object.kind = row.handle.kind;
+  if (revision > 0) object.metadata!.resourceVersion = String(revision);
+  return new StoredObject(row, key, revision, encodeForStore(row, object), object);
+}
+
+/** A copy that shares nothing with `value`; JSON values only. */
+export function cloneObject<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(cloneObject) as T;
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) copy[key] = cloneObject((value as Record<string, unknown>)[key]);
+  return copy as T;
+}
