@@ -28,7 +28,12 @@ export interface KillOptions {
 
 /** How long containers of a pod may take to end, in seconds. */
 export function gracePeriod(pod: Pod): number {
-  return pod.metadata?.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+  const { metadata, spec } = pod;
+  // Even a forced deletion leaves a moment, so that the runtime can tell a clean end from a kill.
+  return Math.max(
+    1,
+    metadata?.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
+  );
 }
 
 async function preStop(context: KillContext, pod: Pod, running: RuntimeContainer, podIp: string, options: KillOptions) {
