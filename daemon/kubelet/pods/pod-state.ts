@@ -17,7 +17,8 @@ export interface PodState {
   verdict: { readonly reason: string; readonly message: string } | undefined;
   volumes: ReadonlyMap<string, MountedVolume> | undefined;
   volumesAt: number;
-  volumesFor: Pod | undefined;
+  /** What of the pod the volumes were last made from. */
+  volumesFor: string;
   admitted: boolean;
 }
 
@@ -31,7 +32,7 @@ export function newPodState(pod: Pod): PodState {
     verdict: undefined,
     volumes: undefined,
     volumesAt: 0,
-    volumesFor: undefined,
+    volumesFor: '',
     admitted: false,
   };
 }
@@ -49,3 +50,14 @@ export async function collectLastWords(state: PodState): Promise<void> {
 
 export const lastWordsOf = (state: PodState, { status }: RuntimeContainer): string =>
   state.lastWords.get(status.id) ?? '';
+
+/** What of a pod's object a kubelet acts on: its own status coming back changes none of it. */
+export function podVersion(pod: Pod): string {
+  const { generation, labels, annotations, deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {};
+  const gates = (pod.spec?.readinessGates ?? []).map(
+    ({ conditionType }) => pod.status?.conditions?.find(({ type }) => type === conditionType)?.status,
+  );
+  // Objects of servers that do not count generations still differ in their spec.
+  const spec = generation === undefined ? pod.spec : generation;
+  return JSON.stringify([spec, labels, annotations, deletionTimestamp, deletionGracePeriodSeconds, gates]);
+}

@@ -12,7 +12,7 @@ import type { MountedVolume } from '../volumes/plugin.ts';
 import { computeActions, type PodActions } from './actions.ts';
 import { killContainer, killPod } from './kill.ts';
 import { isExited, newestContainer, type PodRuntime, readPodRuntime, readySandbox, sandboxIps } from './pod-runtime.ts';
-import type { PodState } from './pod-state.ts';
+import { type PodState, podVersion } from './pod-state.ts';
 import { reportStatus } from './report.ts';
 import { StartError, startContainer } from './start-container.ts';
 
@@ -44,7 +44,7 @@ const podIpsOf = (context: KubeletContext, pod: Pod, runtime: PodRuntime): reado
 
 async function setUpVolumes(context: KubeletContext, state: PodState): Promise<ReadonlyMap<string, MountedVolume>> {
   const { pod } = state;
-  const fresh = Date.now() - state.volumesAt < VOLUME_REFRESH_MS && state.volumesFor === pod;
+  const fresh = Date.now() - state.volumesAt < VOLUME_REFRESH_MS && state.volumesFor === podVersion(pod);
   if (state.volumes !== undefined && fresh) return state.volumes;
   const facts = {
     podIps: podIpsOf(context, pod, state.runtime),
@@ -58,7 +58,7 @@ async function setUpVolumes(context: KubeletContext, state: PodState): Promise<R
     throw new SyncError((error as Error).message);
   }
   state.volumesAt = Date.now();
-  state.volumesFor = pod;
+  state.volumesFor = podVersion(pod);
   return state.volumes;
 }
 
@@ -205,7 +205,7 @@ export async function syncPod(context: KubeletContext, state: PodState): Promise
     return { finished: false, acted: false, retryMs: VOLUME_REFRESH_MS };
   }
   if (actions.killPod) {
-    if (actions.createSandbox && state.runtime.sandboxes.length > 0 && !(await neverWorked(state.runtime)))
+    if (actions.createSandbox && state.runtime.sandboxes.length > 0 && !neverWorked(state.runtime))
       context.events.pod(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
     await killPod(context, pod, state.runtime);
     if (!actions.createSandbox) {
@@ -246,6 +246,6 @@ export async function syncPod(context: KubeletContext, state: PodState): Promise
 }
 
 /** A sandbox whose creation failed half-way is no change anyone would notice. */
-async function neverWorked(runtime: PodRuntime): Promise<boolean> {
+function neverWorked(runtime: PodRuntime): boolean {
   return runtime.containers.length === 0 && readySandbox(runtime) === undefined;
 }
