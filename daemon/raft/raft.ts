@@ -210,7 +210,8 @@ export class Raft {
    * which it cannot give. It will pass on what it has, and hand over.
    */
   hupAsNonVoter(): void {
-    if (this.role === 'leader' || this.leader !== 0 || this.log.unstable.snapshot !== undefined) return;
+    const hearsLeader = this.leader !== 0 && this.electionElapsed < this.electionTicks;
+    if (this.role === 'leader' || hearsLeader || this.log.unstable.snapshot !== undefined) return;
     if (this.isVoter() || this.tracker.voters().length === 0 || this.#hasUnappliedConfigChange()) return;
     campaign(this, this.preVote ? 'preVote' : 'vote');
   }

@@ -25,6 +25,8 @@ export interface Surroundings {
   diskErrors: number;
   /** Milliseconds an fsync takes at most. */
   diskLatency: number;
+  /** Bytes of entries in one message; 1: one entry at a time. */
+  readonly messageBytes: number;
 }
 
 interface PendingRead {
@@ -88,7 +90,7 @@ export class Member {
       random: (limit) => this.#around.random.below(limit),
       applied: image.applied,
       maxInflightMessages: 8,
-      maxMessageBytes: 600,
+      maxMessageBytes: this.#around.messageBytes,
       maxCommittedBytes: 2000,
       reads: this.#around.reads,
       preVote: this.#around.preVote,

@@ -78,6 +78,7 @@ export class Schedule {
       preVote: random.chance(0.7),
       diskErrors: random.pick([0, 0, 0.002]),
       diskLatency: random.pick([2, 10, 80]),
+      messageBytes: random.pick([1, 1, 300, 1000]),
     };
     Object.assign(this.#network.faults, {
       drop: random.pick([0, 0.02, 0.2]),
