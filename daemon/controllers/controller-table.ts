@@ -2,6 +2,7 @@ import type { ControllerRow } from './controller-context.ts';
 import { startDeploymentController } from './deployment/deployment-controller.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
+import { startJobController } from './job/job-controller.ts';
 import { startNamespaceController } from './namespace/namespace-controller.ts';
 import { startNodeIpamController } from './node/node-ipam.ts';
 import { startNodeLifecycleController } from './node/node-lifecycle.ts';
@@ -30,6 +31,7 @@ export const controllerRows: readonly ControllerRow[] = [
   row('replicaset-controller', 'replicaset-controller', 5, startReplicaSetController),
   row('replicationcontroller-controller', 'replication-controller', 5, startReplicationController),
   row('deployment-controller', 'deployment-controller', 5, startDeploymentController),
+  row('job-controller', 'job-controller', 5, startJobController),
   row(
     'endpointslice-controller',
     'endpointslice-controller',
