@@ -1,5 +1,6 @@
 import type { ControllerRow } from './controller-context.ts';
 import { startDeploymentController } from './deployment/deployment-controller.ts';
+import { startEndpointsController } from './endpoints/endpoints-controller.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
 import { startJobController } from './job/job-controller.ts';
@@ -39,6 +40,7 @@ export const controllerRows: readonly ControllerRow[] = [
     startEndpointSliceController,
     'endpoint-slice-controller',
   ),
+  row('endpoints-controller', 'endpoint-controller', 5, startEndpointsController),
   row('node-ipam-controller', 'node-controller', 1, startNodeIpamController, 'cidrAllocator'),
   row('node-lifecycle-controller', 'node-controller', 4, startNodeLifecycleController),
   row('taint-eviction-controller', 'node-controller', 4, startTaintEvictionController, 'taint-eviction-controller'),

@@ -10,25 +10,13 @@ import { messageOf } from '../workload/pod-control.ts';
 import { ensureIndex } from '../workload/pod-index.ts';
 import { isTerminating } from '../workload/pod-state.ts';
 import { groupByPorts, planSlices, type SliceContent } from './desired-slices.ts';
-import {
-  type AddressType,
-  addressTypesOf,
-  belongsInEndpoints,
-  endpointPortsOf,
-  isHeadless,
-  podEndpoint,
-} from './pod-endpoint.ts';
+import { type AddressType, addressTypesOf, belongsInEndpoints, endpointPortsOf, podEndpoint } from './pod-endpoint.ts';
 import { hasSelector, watchServices } from './service-selection.ts';
+import { managedByLabel, serviceNameLabel, sliceLabels } from './slice-labels.ts';
 import { formatTriggerTime, TriggerTimes, triggerTimeAnnotation } from './trigger-time.ts';
 import { WrittenSlices } from './written-slices.ts';
 
-export const serviceNameLabel = 'kubernetes.io/service-name';
-export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
-export const headlessLabel = 'service.kubernetes.io/headless';
 const managedBy = 'endpointslice-controller.k8s.io';
-
-/** Labels of a slice that are not the Service's to set. */
-const reservedLabels: ReadonlySet<string> = new Set([serviceNameLabel, managedByLabel, headlessLabel]);
 
 /** Names of endpoint slices may have 63 characters; generateName adds five. */
 const maxSlicePrefix = 63 - 5;
@@ -156,17 +144,6 @@ function serviceKeyOf(slice: EndpointSlice): string | undefined {
   const { labels, namespace } = slice.metadata;
   const service = labels?.[serviceNameLabel];
   return service === undefined || labels?.[managedByLabel] !== managedBy ? undefined : joinKey(namespace, service);
-}
-
-/** The Service's labels, and those that make the slice ours. */
-export function sliceLabels(service: Service, manager: string): Record<string, string> {
-  const own = Object.entries(service.metadata.labels ?? {}).filter(([name]) => !reservedLabels.has(name));
-  return {
-    ...Object.fromEntries(own),
-    [serviceNameLabel]: service.metadata.name ?? '',
-    [managedByLabel]: manager,
-    ...(isHeadless(service) ? { [headlessLabel]: '' } : {}),
-  };
 }
 
 function isWellLabelled(slice: EndpointSlice, service: Service): boolean {
