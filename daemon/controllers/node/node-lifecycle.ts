@@ -142,16 +142,29 @@ class NodeLifecycle {
 
   async #syncNoExecute(node: Node, status: Readiness, zone: string, rate: number, allDown: boolean): Promise<void> {
     const now = this.#context.now();
-    const fresh = this.#nodes.lister.get(node.metadata.name ?? '') ?? node;
-    const taints = noExecuteTaints(fresh, allDown ? 'True' : status, now);
-    if (taints === undefined) return;
+    const readiness = allDown ? 'True' : status;
+    if (noExecuteTaints(node, readiness, now) === undefined) return;
+    // The status, and with it the other taints, may have been written since the node was read.
+    const fresh = await this.#fetch(node);
+    const taints = fresh === undefined ? undefined : noExecuteTaints(fresh, readiness, now);
+    if (fresh === undefined || taints === undefined) return;
     const adds = taints.length > (fresh.spec?.taints ?? []).length;
-    if (adds && !this.#limiter.tryTake(zone, rate, now.getTime())) return;
-    await this.#writeTaints(fresh, taints);
+    if (adds && !this.#limiter.mayTake(zone, rate, now.getTime())) return;
+    if ((await this.#writeTaints(fresh, taints)) && adds) this.#limiter.took(zone, rate, now.getTime());
   }
 
-  async #writeTaints(node: Node, taints: Taint[] | undefined): Promise<void> {
-    if (taints === undefined) return;
+  async #fetch(node: Node): Promise<Node | undefined> {
+    try {
+      return await this.#context.client.get(nodes, objectKey(node));
+    } catch (error) {
+      if (isApiError(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  /** False when the node has moved on: its own event, or the next look, will bring it back here. */
+  async #writeTaints(node: Node, taints: Taint[] | undefined): Promise<boolean> {
+    if (taints === undefined) return false;
     try {
       await this.#context.client.patch(
         nodes,
@@ -160,8 +173,9 @@ class NodeLifecycle {
         { type: 'merge' },
       );
     } catch (error) {
-      // It moved: its own event, or the next look, will bring it back here.
       if (!isApiError(error, 'Conflict') && !isApiError(error, 'NotFound')) throw error;
+      return false;
     }
+    return true;
   }
 }

@@ -38,9 +38,11 @@ export function evictionRate(state: ZoneState, size: number, allDown: boolean): 
 export class EvictionLimiter {
   readonly #nextAt = new Map<string, number>();
 
-  tryTake(zone: string, rate: number, nowMs: number): boolean {
-    if (rate <= 0 || nowMs < (this.#nextAt.get(zone) ?? 0)) return false;
+  mayTake(zone: string, rate: number, nowMs: number): boolean {
+    return rate > 0 && nowMs >= (this.#nextAt.get(zone) ?? 0);
+  }
+
+  took(zone: string, rate: number, nowMs: number): void {
     this.#nextAt.set(zone, nowMs + 1000 / rate);
-    return true;
   }
 }
