@@ -15,9 +15,11 @@ import {
   ServiceAccountTokens,
 } from './authentication/service-account-token.ts';
 import { AuthorizerChain, privilegedGroups } from './authorization/authorizer.ts';
+import { NodeAuthorizer } from './authorization/node.ts';
 import { RbacAuthorizer } from './authorization/rbac.ts';
 import { reviews } from './authorization/reviews.ts';
 import { ensureSystemObjects, publishAuthentication } from './bootstrap/bootstrap.ts';
+import { reconcileDefaultPolicy } from './bootstrap/default-policy.ts';
 import { publishKubernetesService, withdrawKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { FrontDoor } from './http/front-door.ts';
@@ -104,7 +106,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     clusterRoles: cacheOf(rbacGroup, 'clusterroles'),
     clusterRoleBindings: cacheOf(rbacGroup, 'clusterrolebindings'),
   });
-  const authorizer = new AuthorizerChain([privilegedGroups, rbac]);
+  const authorizer = new AuthorizerChain([privilegedGroups, new NodeAuthorizer(cacheOf('', 'pods')), rbac]);
 
   const liveUid: LiveUid = (resource, namespace, name) => {
     const object = cacheOf('', resource).get(namespace === '' ? name : `${namespace}/${name}`)?.object;
@@ -177,6 +179,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
 
   await ensureSystemObjects(registry);
+  await reconcileDefaultPolicy(registry);
   await publishAuthentication(registry, options.tls);
   await publishKubernetesService(registry, {
     serviceCidr: options.serviceCidr.split(',')[0]!,

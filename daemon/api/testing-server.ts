@@ -33,7 +33,10 @@ export async function startTestingServer(
   const newKey = (name: string) =>
     openssl(['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', `${name}.key`], directory);
   newKey('ca');
-  openssl(['req', '-x509', '-new', '-key', 'ca.key', '-subj', '/CN=balsa-test-ca', '-days', '2', '-out', 'ca.crt'], directory);
+  openssl(
+    ['req', '-x509', '-new', '-key', 'ca.key', '-subj', '/CN=balsa-test-ca', '-days', '2', '-out', 'ca.crt'],
+    directory,
+  );
   let serial = 1;
   const certificate = (subject: string, extensions: string) => {
     const name = `c${serial++}`;
@@ -41,12 +44,32 @@ export async function startTestingServer(
     writeFileSync(join(directory, `${name}.ext`), extensions);
     openssl(['req', '-new', '-key', `${name}.key`, '-subj', subject, '-out', `${name}.csr`], directory);
     openssl(
-      ['x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-set_serial', String(serial), '-days', '2', '-extfile', `${name}.ext`, '-out', `${name}.crt`],
+      [
+        'x509',
+        '-req',
+        '-in',
+        `${name}.csr`,
+        '-CA',
+        'ca.crt',
+        '-CAkey',
+        'ca.key',
+        '-set_serial',
+        String(serial),
+        '-days',
+        '2',
+        '-extfile',
+        `${name}.ext`,
+        '-out',
+        `${name}.crt`,
+      ],
       directory,
     );
     return { cert: read(`${name}.crt`), key: read(`${name}.key`) };
   };
-  const serving = certificate('/CN=kube-apiserver', 'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n');
+  const serving = certificate(
+    '/CN=kube-apiserver',
+    'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n',
+  );
   const clientCertificate = (name: string, groups: readonly string[]) =>
     certificate(`${groups.map((group) => `/O=${group}`).join('')}/CN=${name}`, 'extendedKeyUsage=clientAuth\n');
   const admin = clientCertificate('admin', ['system:masters']);
@@ -58,7 +81,11 @@ export async function startTestingServer(
     listen: { host: '127.0.0.1', port: 0 },
     advertiseAddress: '127.0.0.1',
     tls: { cert: serving.cert, key: serving.key, clientCa: ca },
-    serviceAccount: { signingKey: read('sa.key'), verificationKeys: [], issuer: 'https://kubernetes.default.svc.cluster.local' },
+    serviceAccount: {
+      signingKey: read('sa.key'),
+      verificationKeys: [],
+      issuer: 'https://kubernetes.default.svc.cluster.local',
+    },
     kubeletClient: { ...admin, ca },
     serviceCidr: '10.96.0.0/12',
     nodePortRange: { from: 30000, to: 32767 },
@@ -73,7 +100,12 @@ export async function startTestingServer(
       apiVersion: 'v1',
       kind: 'Config',
       clusters: [{ name: 'test', cluster: { server: api.url, 'certificate-authority-data': base64(ca) } }],
-      users: [{ name: 'admin', user: { 'client-certificate-data': base64(admin.cert), 'client-key-data': base64(admin.key) } }],
+      users: [
+        {
+          name: 'admin',
+          user: { 'client-certificate-data': base64(admin.cert), 'client-key-data': base64(admin.key) },
+        },
+      ],
       contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin' } }],
       'current-context': 'test',
     }),

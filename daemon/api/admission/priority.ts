@@ -34,7 +34,7 @@ export function priority(registry: () => Registry): AdmissionPlugin {
           .list('')
           .map((stored) => stored.object as PriorityClass)
           .filter((candidate) => candidate.globalDefault)
-          .sort((a, b) => a.value - b.value)[0];
+          .sort((a, b) => (a.value ?? 0) - (b.value ?? 0))[0];
         if (chosen !== undefined) spec.priorityClassName = chosen.metadata!.name!;
       }
       const value = chosen?.value ?? 0;

@@ -1,12 +1,14 @@
 import { isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml';
 import { type RequestBody, unreadableBody } from '../codec/decode-body.ts';
+import { decodeProtobuf, openEnvelope, ProtobufError } from '../codec/protobuf.ts';
 import { badRequest, unsupportedMediaType } from '../status-errors.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Largest request body, in bytes. */
 export const maxBodyBytes = 3 * 1024 * 1024;
 
-const bodyTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const protobufType = 'application/vnd.kubernetes.protobuf';
+const bodyTypes = ['application/json', 'application/yaml', protobufType];
 
 /** The media type of a request's body without parameters; JSON when it says none. */
 export function mediaTypeOf(exchange: Exchange): string {
@@ -17,15 +19,57 @@ export function mediaTypeOf(exchange: Exchange): string {
 }
 
 /** Reads and parses a JSON or YAML body of an object of `kind`. Fails with 400, 413 or 415. */
-export async function readObjectBody(exchange: Exchange, kind: string): Promise<RequestBody> {
+export async function readObjectBody(
+  exchange: Exchange,
+  { kind, definition }: { readonly kind: string; readonly definition: string },
+): Promise<RequestBody> {
+  return parseBody(exchange, await readBytes(exchange), kind, definition);
+}
+
+/** As `readObjectBody`, of a request that may have none. */
+export async function readOptionalBody(
+  exchange: Exchange,
+  { kind, definition }: { readonly kind: string; readonly definition: string },
+): Promise<RequestBody | undefined> {
+  if (exchange.headers['content-length'] === '0') return undefined;
+  const bytes = await exchange.readBody(maxBodyBytes);
+  if (bytes.length === 0) return undefined;
+  requireBodyType(exchange);
+  return parseBody(exchange, bytes, kind, definition);
+}
+
+async function readBytes(exchange: Exchange): Promise<Buffer> {
+  requireBodyType(exchange);
+  return exchange.readBody(maxBodyBytes);
+}
+
+function requireBodyType(exchange: Exchange): void {
+  if (!bodyTypes.includes(mediaTypeOf(exchange))) throw unsupportedMediaType(bodyTypes);
+}
+
+function parseBody(exchange: Exchange, bytes: Buffer, kind: string, definition: string): RequestBody {
   const type = mediaTypeOf(exchange);
-  if (type !== 'application/json' && type !== 'application/yaml') throw unsupportedMediaType(bodyTypes);
-  const text = (await exchange.readBody(maxBodyBytes)).toString();
+  if (type === protobufType) return parseProtobuf(bytes, kind, definition);
+  const text = bytes.toString();
   if (type === 'application/yaml') return parseYaml(text, kind);
   return {
     value: parseJson(text, (why) => unreadableBody(kind, `couldn't get version/kind; json parse error: ${why}`, text)),
     text,
   };
+}
+
+function parseProtobuf(bytes: Buffer, kind: string, definition: string): RequestBody {
+  try {
+    const { apiVersion, kind: sent, raw } = openEnvelope(bytes);
+    // Another kind's message is not ours to read: its name is enough for the refusal.
+    const value = sent === '' || sent === kind ? decodeProtobuf(definition, raw) : {};
+    return {
+      value: { ...value, ...(apiVersion === '' ? {} : { apiVersion }), ...(sent === '' ? {} : { kind: sent }) },
+    };
+  } catch (error) {
+    if (error instanceof ProtobufError) throw unreadableBody(kind, error.message, '');
+    throw error;
+  }
 }
 
 /** Parses JSON; `fail` makes the error of a message in the words of Go's decoder. */

@@ -9,7 +9,8 @@ import type { WriteRequest } from '../registry/writes.ts';
 import type { ResourceApi } from '../resource-api.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { badRequest, methodNotAllowed, noSuchResource, unsupportedMediaType } from '../status-errors.ts';
-import { maxBodyBytes, mediaTypeOf, parseJson, parseYaml, readObjectBody } from './body.ts';
+import { scaleKind } from '../subresources/scale.ts';
+import { maxBodyBytes, mediaTypeOf, parseJson, parseYaml, readObjectBody, readOptionalBody } from './body.ts';
 import { formOf, type IncludeObject, listChunks, listObject, listTable, partialList } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate, type Representation } from './negotiate.ts';
@@ -148,7 +149,7 @@ export class ResourceHandler {
     const representation = negotiate(exchange.headers.accept);
     const write = this.#write(context, 'CreateOptions');
     const namespace = this.#requireNamespace(row, request);
-    const body = await readObjectBody(exchange, row.handle.kind);
+    const body = await readObjectBody(exchange, row.handle);
     const handler = this.#api.creators.get(`${request.group}/${request.resource}`);
     const stored =
       handler === undefined
@@ -162,7 +163,7 @@ export class ResourceHandler {
     const { exchange, request } = context;
     const representation = negotiate(exchange.headers.accept);
     const write = this.#write(context, 'UpdateOptions');
-    const body = await readObjectBody(exchange, row.handle.kind);
+    const body = await readObjectBody(exchange, row.handle);
     const target = { row, namespace: namespaceOf(row, request), name: request.name, subresource };
     const { object, created } = await this.#api.put(target, body, write);
     this.#sendObject(context, created ? 201 : 200, object, representation);
@@ -241,7 +242,7 @@ export class ResourceHandler {
     const handler = this.#api.subresources.get(`${row.handle.resource}/${subresource}`);
     if (handler !== undefined && info.verb === 'create') {
       const write = this.#write(context, 'CreateOptions');
-      const body = await readObjectBody(exchange, handler.kind.kind);
+      const body = await readObjectBody(exchange, handler.kind);
       const value = decodeBody<KubernetesObject>(handler.kind, body, write.fieldValidation, write.warn);
       const namespace = namespaceOf(row, request);
       const result = await handler.create({ api: this.#api, row, namespace, name: request.name, body: value, write });
@@ -265,7 +266,7 @@ export class ResourceHandler {
     }
     if (info.verb === 'update') {
       const write = this.#write(context, 'UpdateOptions');
-      const body = await readObjectBody(exchange, 'Scale');
+      const body = await readObjectBody(exchange, scaleKind);
       this.#sendPlain(context, 200, await scale.update(row, namespace, request.name, body, write));
       return;
     }
@@ -285,7 +286,7 @@ export class ResourceHandler {
     }
     if (handler.create === undefined || info.verb !== 'create') throw methodNotAllowed();
     const write = this.#write(context, 'CreateOptions');
-    const body = await readObjectBody(exchange, handler.kind.kind);
+    const body = await readObjectBody(exchange, handler.kind);
     const value = decodeBody<KubernetesObject>(handler.kind, body, write.fieldValidation, write.warn);
     const result = await handler.create({
       api: this.#api,
@@ -378,14 +379,10 @@ async function deleteOptions(
   exchange: Exchange,
   query: URLSearchParams,
 ): Promise<{ options: DeleteRequest; dryRun: boolean }> {
-  const hasBody = exchange.headers['content-length'] !== undefined ? exchange.headers['content-length'] !== '0' : true;
-  const text = hasBody ? (await exchange.readBody(maxBodyBytes)).toString() : '';
-  if (text !== '') {
-    const type = mediaTypeOf(exchange);
-    const value =
-      type === 'application/yaml'
-        ? parseYaml(text, 'DeleteOptions').value
-        : parseJson(text, (why) => badRequest(`couldn't get version/kind; json parse error: ${why}`));
+  const body = await readOptionalBody(exchange, deleteOptionsKind);
+  if (body !== undefined) {
+    const { value } = body;
+    if (typeof value !== 'object' || value === null) throw badRequest('the object provided is no DeleteOptions');
     // Its apiVersion is v1, meta.k8s.io/v1 or that of any group.
     const { apiVersion: _apiVersion, ...rest } = value as { apiVersion?: unknown };
     const options = decodeBody<DeleteRequest & { dryRun?: string[] }>(

@@ -8,7 +8,12 @@ import { cloneObject, type WriteRequest } from '../registry/writes.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { badRequest, invalid, modified, noSuchResource } from '../status-errors.ts';
 
-const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale', definition: 'io.k8s.api.autoscaling.v1.Scale' };
+export const scaleKind = {
+  group: 'autoscaling',
+  version: 'v1',
+  kind: 'Scale',
+  definition: 'io.k8s.api.autoscaling.v1.Scale',
+};
 
 /** The `scale` subresource: an `autoscaling/v1 Scale` as a view of another object. */
 export class ScaleApi {
