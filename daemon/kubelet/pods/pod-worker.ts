@@ -120,7 +120,7 @@ export class PodWorker {
   }
 
   async #loop(): Promise<void> {
-    while (!this.#stopped && this.#phase !== 'gone') {
+    while (!this.#stopped && !this.#isGone()) {
       this.#dirty = false;
       let wait: number;
       try {
@@ -129,9 +129,13 @@ export class PodWorker {
       } catch (error) {
         wait = this.#retryAfter(error);
       }
-      if (wait > 0 && !this.#dirty && !this.#stopped && this.#phase !== 'gone') await this.#sleep(wait);
+      if (wait > 0 && !this.#dirty && !this.#stopped && !this.#isGone()) await this.#sleep(wait);
     }
-    if (this.#phase === 'gone') this.#onGone();
+    if (this.#isGone()) this.#onGone();
+  }
+
+  #isGone(): boolean {
+    return this.#phase === 'gone';
   }
 
   #retryAfter(error: unknown): number {
