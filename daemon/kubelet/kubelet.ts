@@ -23,7 +23,7 @@ import { PodLifecycleEvents } from './pods/lifecycle-events.ts';
 import { PodWorkers } from './pods/pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
 import type { ContainerRuntime } from './runtime.ts';
-import { startKubeletServer, type ServingOptions } from './server/server.ts';
+import { type ServingOptions, startKubeletServer } from './server/server.ts';
 import { StatusManager } from './status/status-manager.ts';
 import { createObjectSources } from './volumes/object-sources.ts';
 import { TokenManager } from './volumes/service-account-token.ts';
@@ -171,7 +171,14 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   synced = true;
   // What the runtime has and the API no longer knows was deleted while no kubelet ran.
   for (const pod of lifecycle.pods.values()) if (workers.get(pod.uid) === undefined) workers.adoptOrphan(pod);
-  const housekeeping = new Housekeeping({ context, workers, lifecycle, health, dataDir: options.dataDir, refreshNode: () => registration.refresh() });
+  const housekeeping = new Housekeeping({
+    context,
+    workers,
+    lifecycle,
+    health,
+    dataDir: options.dataDir,
+    refreshNode: () => registration.refresh(),
+  });
   housekeeping.start();
   logger.info({ node: nodeName, port, pods: workers.all.length }, 'kubelet is running');
 

@@ -35,7 +35,8 @@ async function rotate(context: KubeletContext, containerId: string, log: string)
     else if (!file.endsWith('.gz')) await compress(file);
   }
   const compressed = await rotatedFiles(log);
-  for (const file of compressed.slice(0, Math.max(0, compressed.length - (MAX_LOG_FILES - 2)))) await rm(file, { force: true });
+  for (const file of compressed.slice(0, Math.max(0, compressed.length - (MAX_LOG_FILES - 2))))
+    await rm(file, { force: true });
   const stamp = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const aside = `${log}.${stamp}`;
   await rename(log, aside);

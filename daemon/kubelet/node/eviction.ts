@@ -20,11 +20,6 @@ async function availableMemory(): Promise<number> {
   return Number(kib ?? Number.POSITIVE_INFINITY) * 1024;
 }
 
-export interface PodUsage {
-  readonly uid: string;
-  readonly memoryBytes: number;
-}
-
 /** Who goes first: pods over their requests before those within, then by priority, then by how far over they are. */
 export function evictionOrder(pods: readonly Pod[], usage: ReadonlyMap<string, number>): Pod[] {
   const used = (pod: Pod): number => usage.get(pod.metadata?.uid ?? '') ?? 0;
@@ -39,19 +34,21 @@ export function evictionOrder(pods: readonly Pod[], usage: ReadonlyMap<string, n
   );
 }
 
+export interface EvictionOptions {
+  readonly context: KubeletContext;
+  readonly workers: PodWorkers;
+  readonly health: NodeHealth;
+  readonly dataDir: string;
+  readonly collector: ImageGarbageCollector;
+  readonly refreshNode: () => void;
+}
+
 /** Watches memory and disk, reports pressure, and ends pods one at a time while there is too little. */
 export class EvictionManager {
-  readonly #options: {
-    context: KubeletContext;
-    workers: PodWorkers;
-    health: NodeHealth;
-    dataDir: string;
-    collector: ImageGarbageCollector;
-    refreshNode: () => void;
-  };
+  readonly #options: EvictionOptions;
   readonly #pressedAt = { memory: 0, disk: 0, pid: 0 };
 
-  constructor(options: EvictionManager['#options']) {
+  constructor(options: EvictionOptions) {
     this.#options = options;
   }
 
@@ -74,9 +71,15 @@ export class EvictionManager {
     if (short.disk) {
       const { freed } = await collector.collect(true);
       if (freed === 0)
-        await this.#evict('ephemeral-storage', `threshold quantity: ${Math.round((disk.capacity * diskEvictionThreshold) / MIB)}Mi, available: ${Math.round(disk.available / MIB)}Mi`);
+        await this.#evict(
+          'ephemeral-storage',
+          `threshold quantity: ${Math.round((disk.capacity * diskEvictionThreshold) / MIB)}Mi, available: ${Math.round(disk.available / MIB)}Mi`,
+        );
     } else if (short.memory) {
-      await this.#evict('memory', `threshold quantity: ${memoryEvictionThreshold / MIB}Mi, available: ${Math.round(memory / MIB)}Mi`);
+      await this.#evict(
+        'memory',
+        `threshold quantity: ${memoryEvictionThreshold / MIB}Mi, available: ${Math.round(memory / MIB)}Mi`,
+      );
     }
   }
 
