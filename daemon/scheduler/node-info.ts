@@ -2,6 +2,8 @@ import { unitsOf } from '../apimachinery/quantity.ts';
 import type { Node } from '../apimachinery/types/core-v1.ts';
 import { type HostPort, type PodInfo, type Resources, resourcesOf } from './pod-info.ts';
 
+const noLabels: Readonly<Record<string, string>> = Object.freeze({});
+
 /** A node and what the pods on it take, kept up to date pod by pod. */
 export class NodeInfo {
   readonly name: string;
@@ -13,19 +15,15 @@ export class NodeInfo {
   nonZeroMilliCpu = 0;
   nonZeroMemory = 0;
   readonly pods: Map<string, PodInfo>;
-  /** Those of the pods with any (anti-)affinity, and those with a required anti-affinity. */
-  readonly podsWithAffinity: Set<PodInfo>;
-  readonly podsWithRequiredAntiAffinity: Set<PodInfo>;
   /** Uses of each host port. */
   readonly ports: Map<string, number>;
   /** Bytes by image name. */
   imageSizes: ReadonlyMap<string, number> = new Map();
+  #labels: Readonly<Record<string, string>> = noLabels;
 
   constructor(name: string, from?: NodeInfo) {
     this.name = name;
     this.pods = new Map(from?.pods);
-    this.podsWithAffinity = new Set(from?.podsWithAffinity);
-    this.podsWithRequiredAntiAffinity = new Set(from?.podsWithRequiredAntiAffinity);
     this.ports = new Map(from?.ports);
     this.requested = { milliCpu: 0, memory: 0, ephemeralStorage: 0 };
     if (from !== undefined) {
@@ -39,6 +37,7 @@ export class NodeInfo {
       this.nonZeroMilliCpu = from.nonZeroMilliCpu;
       this.nonZeroMemory = from.nonZeroMemory;
       this.imageSizes = from.imageSizes;
+      this.#labels = from.#labels;
     }
   }
 
@@ -49,6 +48,7 @@ export class NodeInfo {
 
   setNode(node: Node): void {
     this.node = node;
+    this.#labels = node.metadata.labels ?? noLabels;
     this.allocatable = resourcesOf(node.status?.allocatable);
     this.allowedPods = unitsOf(node.status?.allocatable?.['pods']);
     const sizes = new Map<string, number>();
@@ -60,19 +60,20 @@ export class NodeInfo {
     this.imageSizes = sizes;
   }
 
+  /** The node is gone; pods that were on it may be known for a while yet. */
+  clearNode(): void {
+    this.node = undefined;
+    this.#labels = noLabels;
+    this.imageSizes = new Map();
+  }
+
   label(key: string): string | undefined {
-    return this.node?.metadata.labels?.[key];
+    return this.#labels[key];
   }
 
   addPod(pod: PodInfo): void {
     this.#count(pod, 1);
     this.pods.set(pod.uid, pod);
-    if (pod.hasAffinity) {
-      this.podsWithAffinity.add(pod);
-    }
-    if (pod.requiredAntiAffinity.length > 0) {
-      this.podsWithRequiredAntiAffinity.add(pod);
-    }
   }
 
   /** Removes the pod of that uid; what it took is what was counted when it was added. */
@@ -81,8 +82,6 @@ export class NodeInfo {
     if (pod !== undefined) {
       this.#count(pod, -1);
       this.pods.delete(uid);
-      this.podsWithAffinity.delete(pod);
-      this.podsWithRequiredAntiAffinity.delete(pod);
     }
     return pod;
   }

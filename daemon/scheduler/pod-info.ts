@@ -25,6 +25,8 @@ export interface AffinityTerm {
   readonly topologyKey: string;
   /** Of a preferred term; 0 of a required one. */
   readonly weight: number;
+  /** Equal for equal terms. */
+  readonly key: string;
 }
 
 /** What scheduling needs to know of a pod, worked out once per version of it. */
@@ -99,17 +101,25 @@ function makePodInfo(pod: Pod): PodInfo {
 }
 
 function affinityTerm(pod: Pod, term: PodAffinityTerm, weight: number): AffinityTerm {
+  const { topologyKey, namespaceSelector } = term;
   const explicit = term.namespaces !== undefined && term.namespaces.length > 0;
-  const own = !explicit && term.namespaceSelector === undefined;
+  const own = !explicit && namespaceSelector === undefined;
+  const names = own ? [pod.metadata.namespace ?? ''] : (term.namespaces ?? []);
+  const ofNamespaces = namespaceSelector === undefined ? matchNothing : labelSelectorMatcher(namespaceSelector);
+  // The API merges matchLabelKeys and mismatchLabelKeys into the selector when the pod is created.
+  const selector = labelSelectorMatcher(term.labelSelector);
   return {
-    namespaces: new Set(own ? [pod.metadata.namespace ?? ''] : term.namespaces),
-    namespaceSelector:
-      term.namespaceSelector === undefined ? matchNothing : labelSelectorMatcher(term.namespaceSelector),
-    // The API merges matchLabelKeys and mismatchLabelKeys into the selector when the pod is created.
-    selector: labelSelectorMatcher(term.labelSelector),
-    topologyKey: term.topologyKey,
+    namespaces: new Set(names),
+    namespaceSelector: ofNamespaces,
+    selector,
+    topologyKey,
     weight,
+    key: [topologyKey, weight, [...names].sort(), textOf(ofNamespaces), textOf(selector)].join(' '),
   };
+}
+
+function textOf(matcher: LabelMatcher): string {
+  return matcher.isNothing ? '<nothing>' : matcher.toString();
 }
 
 /** True when `pod` is of a namespace and with labels that `term` means; `namespaceLabels` are those of its namespace. */

@@ -2,6 +2,7 @@ import type { Node, Pod } from '../apimachinery/types/core-v1.ts';
 import { NodeInfo } from './node-info.ts';
 import { type PodInfo, podInfoOf } from './pod-info.ts';
 import { SelectorCounts } from './selector-counts.ts';
+import { TermCounts } from './term-counts.ts';
 
 interface Placed {
   readonly info: PodInfo;
@@ -15,17 +16,23 @@ interface Placed {
  * it without a copy, since it runs in one turn of the event loop.
  */
 export class SchedulerCache {
-  readonly counts: SelectorCounts = new SelectorCounts();
   readonly #nodes = new Map<string, NodeInfo>();
   readonly #pods = new Map<string, Placed>();
-  /** Nodes that have at least one pod with (anti-)affinity, or with required anti-affinity. */
-  readonly withAffinity: Set<NodeInfo> = new Set();
-  readonly withRequiredAntiAffinity: Set<NodeInfo> = new Set();
+  /** How many pods match a selector, by node and by label of the node. */
+  readonly counts: SelectorCounts;
+  /** The (anti-)affinities of the pods on the nodes. */
+  readonly terms: TermCounts;
   /** On how many nodes each image is. */
   readonly imageNodes: Map<string, number> = new Map();
   /** Volumes promised to claims (by uid) that are not bound yet. */
   readonly reservedVolumes: Map<string, string> = new Map();
   #list: readonly NodeInfo[] | undefined;
+
+  constructor() {
+    const labelOf = (nodeName: string, key: string): string | undefined => this.#nodes.get(nodeName)?.label(key);
+    this.counts = new SelectorCounts(labelOf, () => this.#pods.values());
+    this.terms = new TermCounts(labelOf);
+  }
 
   /** All known nodes, those of different zones in turn so that a search that ends early has looked at every zone. */
   get nodes(): readonly NodeInfo[] {
@@ -56,12 +63,13 @@ export class SchedulerCache {
 
   setNode(node: Node): void {
     const info = this.#infoOf(node.metadata.name ?? '');
-    const zone = info.node === undefined ? undefined : zoneOf(info);
+    const old = info.node;
     this.#countImages(info, -1);
     info.setNode(node);
     this.#countImages(info, 1);
-    if (zone === undefined || zone !== zoneOf(info)) {
+    if (old === undefined || !sameLabels(old, node)) {
       this.#list = undefined;
+      this.#forgetLabels();
     }
   }
 
@@ -71,12 +79,12 @@ export class SchedulerCache {
       return;
     }
     this.#countImages(info, -1);
-    info.node = undefined;
-    info.imageSizes = new Map();
+    info.clearNode();
     if (info.pods.size === 0) {
       this.#nodes.delete(name);
     }
     this.#list = undefined;
+    this.#forgetLabels();
   }
 
   /** Counts the pod on the node before the API knows of it. */
@@ -105,8 +113,8 @@ export class SchedulerCache {
     const node = this.#infoOf(nodeName);
     node.addPod(info);
     this.#pods.set(info.uid, { info, nodeName, assumed });
-    this.counts.podAdded(info, nodeName);
-    this.#noteAffinity(node);
+    this.counts.podMoved(info, nodeName, 1);
+    this.terms.podMoved(info, nodeName, 1);
   }
 
   #remove(uid: string): void {
@@ -115,20 +123,20 @@ export class SchedulerCache {
       return;
     }
     this.#pods.delete(uid);
-    this.counts.podRemoved(placed.info, placed.nodeName);
+    this.counts.podMoved(placed.info, placed.nodeName, -1);
+    this.terms.podMoved(placed.info, placed.nodeName, -1);
     const node = this.#nodes.get(placed.nodeName);
     if (node !== undefined) {
       node.removePod(uid);
-      this.#noteAffinity(node);
       if (node.node === undefined && node.pods.size === 0) {
         this.#nodes.delete(placed.nodeName);
       }
     }
   }
 
-  #noteAffinity(node: NodeInfo): void {
-    keepIf(this.withAffinity, node, node.podsWithAffinity.size > 0);
-    keepIf(this.withRequiredAntiAffinity, node, node.podsWithRequiredAntiAffinity.size > 0);
+  #forgetLabels(): void {
+    this.counts.forgetLabels();
+    this.terms.forgetLabels();
   }
 
   #infoOf(name: string): NodeInfo {
@@ -152,12 +160,11 @@ export class SchedulerCache {
   }
 }
 
-function keepIf<T>(set: Set<T>, item: T, keep: boolean): void {
-  if (keep) {
-    set.add(item);
-  } else {
-    set.delete(item);
-  }
+function sameLabels(a: Node, b: Node): boolean {
+  const before = a.metadata.labels ?? {};
+  const after = b.metadata.labels ?? {};
+  const keys = Object.keys(before);
+  return keys.length === Object.keys(after).length && keys.every((key) => before[key] === after[key]);
 }
 
 function zoneOf(info: NodeInfo): string {

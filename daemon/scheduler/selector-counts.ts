@@ -1,39 +1,48 @@
 import type { LabelMatcher } from '../apimachinery/label-selector.ts';
-import type { NodeInfo } from './node-info.ts';
+import { type LabelOf, PodCounts } from './pod-counts.ts';
 import type { PodInfo } from './pod-info.ts';
 
-/** How many live pods of one namespace match one selector, by node name; nodes with none are absent. */
-export type CountByNode = ReadonlyMap<string, number>;
+export interface PlacedPod {
+  readonly info: PodInfo;
+  readonly nodeName: string;
+}
 
 interface Tracked {
   readonly selector: LabelMatcher;
-  readonly counts: Map<string, number>;
+  readonly withLeaving: boolean;
+  readonly counts: PodCounts;
 }
 
 const trackedPerNamespace = 64;
 
 /**
- * Counts of pods by selector, kept up to date as pods come and go. Spreading asks the same question for each pod of a
- * workload: this answers it without looking at all pods again. The selectors least recently asked for are let go.
+ * Counts of pods by selector, kept up to date as pods come and go. Spreading and affinity ask the same question for each
+ * pod of a workload: this answers without looking at all pods again. The selectors least recently asked for are let go.
  */
 export class SelectorCounts {
   readonly #namespaces = new Map<string, Map<string, Tracked>>();
+  readonly #labelOf: LabelOf;
+  readonly #placed: () => Iterable<PlacedPod>;
 
-  of(namespace: string, selector: LabelMatcher, nodes: Iterable<NodeInfo>): CountByNode {
+  constructor(labelOf: LabelOf, placed: () => Iterable<PlacedPod>) {
+    this.#labelOf = labelOf;
+    this.#placed = placed;
+  }
+
+  /** `withLeaving`: pods that are being deleted count too. */
+  of(namespace: string, selector: LabelMatcher, withLeaving: boolean): PodCounts {
     let tracked = this.#namespaces.get(namespace);
     if (tracked === undefined) {
       tracked = new Map();
       this.#namespaces.set(namespace, tracked);
     }
-    const key = selector.isNothing ? '\0' : selector.toString();
+    const key = `${withLeaving} ${selector.isNothing ? '\0' : selector.toString()}`;
     let entry = tracked.get(key);
     if (entry === undefined) {
-      entry = { selector, counts: new Map() };
-      for (const node of nodes) {
-        for (const pod of node.pods.values()) {
-          if (pod.namespace === namespace) {
-            count(entry, pod, node.name, 1);
-          }
+      entry = { selector, withLeaving, counts: new PodCounts(this.#labelOf) };
+      for (const { info, nodeName } of this.#placed()) {
+        if (info.namespace === namespace) {
+          count(entry, info, nodeName, 1);
         }
       }
     }
@@ -45,15 +54,7 @@ export class SelectorCounts {
     return entry.counts;
   }
 
-  podAdded(pod: PodInfo, nodeName: string): void {
-    this.#change(pod, nodeName, 1);
-  }
-
-  podRemoved(pod: PodInfo, nodeName: string): void {
-    this.#change(pod, nodeName, -1);
-  }
-
-  #change(pod: PodInfo, nodeName: string, by: 1 | -1): void {
+  podMoved(pod: PodInfo, nodeName: string, by: 1 | -1): void {
     const tracked = this.#namespaces.get(pod.namespace);
     if (tracked !== undefined) {
       for (const entry of tracked.values()) {
@@ -61,20 +62,22 @@ export class SelectorCounts {
       }
     }
   }
-}
 
-/** A pod that is being deleted no longer counts: it makes room. */
-export function countsForSpreading(pod: PodInfo): boolean {
-  return pod.pod.metadata.deletionTimestamp === undefined;
-}
-
-function count(entry: Tracked, pod: PodInfo, nodeName: string, by: 1 | -1): void {
-  if (countsForSpreading(pod) && entry.selector.matches(pod.pod.metadata.labels)) {
-    const next = (entry.counts.get(nodeName) ?? 0) + by;
-    if (next > 0) {
-      entry.counts.set(nodeName, next);
-    } else {
-      entry.counts.delete(nodeName);
+  forgetLabels(): void {
+    for (const tracked of this.#namespaces.values()) {
+      for (const { counts } of tracked.values()) {
+        counts.forgetLabels();
+      }
     }
+  }
+}
+
+export function isLeaving(pod: PodInfo): boolean {
+  return pod.pod.metadata.deletionTimestamp !== undefined;
+}
+
+function count({ selector, withLeaving, counts }: Tracked, pod: PodInfo, nodeName: string, by: 1 | -1): void {
+  if ((withLeaving || !isLeaving(pod)) && selector.matches(pod.pod.metadata.labels)) {
+    counts.add(nodeName, by);
   }
 }

@@ -1,6 +1,9 @@
+import { LabelMatcher } from '../../apimachinery/label-selector.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { type Cycle, type NodeFilter, type NodeScorer, rejection, type SchedulerPlugin } from '../plugin.ts';
+import type { PodCounts } from '../pod-counts.ts';
 import { type AffinityTerm, type PodInfo, termMatches } from '../pod-info.ts';
+import type { TermRole } from '../term-counts.ts';
 
 const noAffinity = rejection("node(s) didn't match pod affinity rules", true);
 const antiAffinity = rejection("node(s) didn't match pod anti-affinity rules");
@@ -45,7 +48,21 @@ class TopologyCounts {
     }
   }
 
-  /** The sum over the node's labels. */
+  addAll(key: string, counts: ReadonlyMap<string, number>, factor: number): void {
+    let values = this.#counts.get(key);
+    if (values === undefined) {
+      values = new Map();
+      this.#counts.set(key, values);
+    }
+    for (const [value, count] of counts) {
+      values.set(value, (values.get(value) ?? 0) + factor * count);
+    }
+    if (values.size === 0) {
+      this.#counts.delete(key);
+    }
+  }
+
+  /** The number at each label of the node that there are numbers for. */
   *at(node: NodeInfo): Generator<number> {
     for (const [key, values] of this.#counts) {
       const value = node.label(key);
@@ -71,13 +88,29 @@ class AffinityFilter implements NodeFilter {
     this.#existing = new TopologyCounts(from === undefined ? undefined : from.#existing);
   }
 
-  /** True when it has nothing to judge by. */
-  get isIdle(): boolean {
-    const { requiredAffinity, requiredAntiAffinity } = this.#pod;
-    return requiredAffinity.length === 0 && requiredAntiAffinity.length === 0 && this.#existing.size === 0;
+  /** Counts what is on the nodes now. */
+  countPlaced(cycle: Cycle): void {
+    const { requiredAffinity, requiredAntiAffinity, namespace } = this.#pod;
+    const { terms } = cycle.cache;
+    const labels = this.#namespaceLabels(namespace);
+    for (const { term, counts } of terms.of('requiredAntiAffinity')) {
+      if (termMatches(term, this.#pod.pod, labels)) {
+        this.#existing.addAll(term.topologyKey, counts.byLabel(term.topologyKey), 1);
+      }
+    }
+    for (const counts of countsMeetingAll(cycle, requiredAffinity)) {
+      for (const { topologyKey } of requiredAffinity) {
+        this.#affinity.addAll(topologyKey, counts.byLabel(topologyKey), 1);
+      }
+    }
+    for (const term of requiredAntiAffinity) {
+      for (const counts of countsMeetingAll(cycle, [term])) {
+        this.#antiAffinity.addAll(term.topologyKey, counts.byLabel(term.topologyKey), 1);
+      }
+    }
   }
 
-  countExisting(other: PodInfo, node: NodeInfo, by: 1 | -1): void {
+  #countExisting(other: PodInfo, node: NodeInfo, by: 1 | -1): void {
     const labels = this.#namespaceLabels(this.#pod.namespace);
     for (const term of other.requiredAntiAffinity) {
       if (termMatches(term, this.#pod.pod, labels)) {
@@ -86,7 +119,7 @@ class AffinityFilter implements NodeFilter {
     }
   }
 
-  countOwn(other: PodInfo, node: NodeInfo, by: 1 | -1): void {
+  #countOwn(other: PodInfo, node: NodeInfo, by: 1 | -1): void {
     const { requiredAffinity, requiredAntiAffinity } = this.#pod;
     const labels = this.#namespaceLabels(other.namespace);
     if (requiredAffinity.length > 0 && requiredAffinity.every((term) => termMatches(term, other.pod, labels))) {
@@ -141,13 +174,13 @@ class AffinityFilter implements NodeFilter {
   }
 
   podAdded(pod: PodInfo, node: NodeInfo): void {
-    this.countExisting(pod, node, 1);
-    this.countOwn(pod, node, 1);
+    this.#countExisting(pod, node, 1);
+    this.#countOwn(pod, node, 1);
   }
 
   podRemoved(pod: PodInfo, node: NodeInfo): void {
-    this.countExisting(pod, node, -1);
-    this.countOwn(pod, node, -1);
+    this.#countExisting(pod, node, -1);
+    this.#countOwn(pod, node, -1);
   }
 }
 
@@ -162,56 +195,67 @@ function namespaceLabelsOf({ listers }: Cycle): (namespace: string) => Labels {
   return (namespace) => listers.namespaces.lister.get(namespace)?.metadata?.labels;
 }
 
+/** Counts of the placed pods that meet all the terms, one for each namespace they may be in. */
+function countsMeetingAll({ cache, listers }: Cycle, terms: readonly AffinityTerm[]): PodCounts[] {
+  const [first, ...others] = terms;
+  if (first === undefined || terms.some(({ selector }) => selector.isNothing)) {
+    return [];
+  }
+  const selector =
+    others.length === 0 ? first.selector : new LabelMatcher(terms.flatMap((term) => term.selector.requirements));
+  const names = new Set(first.namespaces);
+  if (!first.namespaceSelector.isNothing) {
+    for (const { metadata } of listers.namespaces.lister.list()) {
+      if (first.namespaceSelector.matches(metadata.labels)) {
+        names.add(metadata.name ?? '');
+      }
+    }
+  }
+  const meant = [...names].filter((name) => {
+    const labels = listers.namespaces.lister.get(name)?.metadata.labels;
+    return others.every((term) => term.namespaces.has(name) || term.namespaceSelector.matches(labels));
+  });
+  return meant.map((name) => cache.counts.of(name, selector, true));
+}
+
 function affinityFilter(cycle: Cycle): NodeFilter | undefined {
   const { pod, cache } = cycle;
   const own = pod.requiredAffinity.length > 0 || pod.requiredAntiAffinity.length > 0;
-  if (!own && cache.withRequiredAntiAffinity.size === 0) {
+  if (!own && !cache.terms.has('requiredAntiAffinity')) {
     return undefined;
   }
   const filter = new AffinityFilter(pod, namespaceLabelsOf(cycle));
-  for (const node of cache.withRequiredAntiAffinity) {
-    for (const other of node.podsWithRequiredAntiAffinity) {
-      filter.countExisting(other, node, 1);
-    }
-  }
-  if (own) {
-    for (const node of cache.nodes) {
-      for (const other of node.pods.values()) {
-        filter.countOwn(other, node, 1);
-      }
-    }
-  }
-  return filter.isIdle ? undefined : filter;
+  filter.countPlaced(cycle);
+  return filter;
 }
 
-function affinityScorer(cycle: Cycle, _nodes: readonly NodeInfo[]): NodeScorer | undefined {
+function affinityScorer(cycle: Cycle): NodeScorer | undefined {
   const { pod, cache } = cycle;
-  const own = pod.preferredAffinity.length > 0 || pod.preferredAntiAffinity.length > 0;
-  if (!own && cache.withAffinity.size === 0) {
+  const { preferredAffinity, preferredAntiAffinity } = pod;
+  if (preferredAffinity.length === 0 && preferredAntiAffinity.length === 0 && cache.terms.isEmpty) {
     return undefined;
   }
-  const namespaceLabels = namespaceLabelsOf(cycle);
-  const labels = namespaceLabels(pod.namespace);
   const sums = new TopologyCounts();
-  const rate = (terms: readonly AffinityTerm[], subject: PodInfo, of: Labels, node: NodeInfo, factor: number): void => {
+  const rateOwn = (terms: readonly AffinityTerm[], sign: 1 | -1): void => {
     for (const term of terms) {
-      if (termMatches(term, subject.pod, of)) {
-        count(sums, term, node, factor * (term.weight === 0 ? hardAffinityWeight : term.weight));
+      for (const counts of countsMeetingAll(cycle, [term])) {
+        sums.addAll(term.topologyKey, counts.byLabel(term.topologyKey), sign * term.weight);
       }
     }
   };
-  for (const node of own ? cache.nodes : cache.withAffinity) {
-    for (const other of own ? node.pods.values() : node.podsWithAffinity) {
-      if (own) {
-        const others = namespaceLabels(other.namespace);
-        rate(pod.preferredAffinity, other, others, node, 1);
-        rate(pod.preferredAntiAffinity, other, others, node, -1);
+  const labels = namespaceLabelsOf(cycle)(pod.namespace);
+  const rateExisting = (role: TermRole, factorOf: (term: AffinityTerm) => number): void => {
+    for (const { term, counts } of cache.terms.of(role)) {
+      if (termMatches(term, pod.pod, labels)) {
+        sums.addAll(term.topologyKey, counts.byLabel(term.topologyKey), factorOf(term));
       }
-      rate(other.requiredAffinity, pod, labels, node, 1);
-      rate(other.preferredAffinity, pod, labels, node, 1);
-      rate(other.preferredAntiAffinity, pod, labels, node, -1);
     }
-  }
+  };
+  rateOwn(preferredAffinity, 1);
+  rateOwn(preferredAntiAffinity, -1);
+  rateExisting('requiredAffinity', () => hardAffinityWeight);
+  rateExisting('preferredAffinity', ({ weight }) => weight);
+  rateExisting('preferredAntiAffinity', ({ weight }) => -weight);
   if (sums.size === 0) {
     return undefined;
   }

@@ -5,7 +5,7 @@ import type { NodeInfo } from '../node-info.ts';
 import { nodeMatchesPod } from '../node-selector.ts';
 import { type Cycle, type NodeFilter, type NodeScorer, rejection, type SchedulerPlugin } from '../plugin.ts';
 import type { PodInfo } from '../pod-info.ts';
-import { countsForSpreading } from '../selector-counts.ts';
+import { isLeaving } from '../selector-counts.ts';
 import { repellingEffects, untoleratedTaint } from '../taints.ts';
 
 const skewed = rejection("node(s) didn't match pod topology spread constraints");
@@ -95,7 +95,7 @@ class DomainCounts {
     if (
       domain !== undefined &&
       pod.namespace === this.#pod.namespace &&
-      countsForSpreading(pod) &&
+      !isLeaving(pod) &&
       selector.matches(pod.pod.metadata.labels) &&
       nodeCounts(this.#pod.pod, node, this.constraint)
     ) {
@@ -152,7 +152,7 @@ function spreadFilter({ pod, cache }: Cycle): NodeFilter | undefined {
     constraints.every(({ topologyKey }) => node.label(topologyKey) !== undefined),
   );
   const domains = constraints.map((constraint) => {
-    const byNode = cache.counts.of(pod.namespace, constraint.selector, cache.nodes);
+    const { byNode } = cache.counts.of(pod.namespace, constraint.selector, false);
     const counts = new Map<string, number>();
     for (const node of eligible) {
       if (nodeCounts(pod.pod, node, constraint)) {
@@ -220,28 +220,31 @@ function spreadScorer(cycle: Cycle, nodes: readonly NodeInfo[]): NodeScorer | un
     }
   }
   const parts = constraints.map((constraint) => {
-    const byNode = cache.counts.of(pod.namespace, constraint.selector, cache.nodes);
+    const placed = cache.counts.of(pod.namespace, constraint.selector, false);
+    const { byNode } = placed;
     if (constraint.topologyKey === hostname) {
       return { constraint, byNode, byDomain: undefined, weight: Math.log(nodes.length - ignored.size + 2) };
     }
-    const byDomain = new Map<string, number>();
+    const domains = new Set<string>();
     for (const node of nodes) {
       const domain = node.label(constraint.topologyKey);
       if (domain !== undefined && !ignored.has(node)) {
-        byDomain.set(domain, 0);
+        domains.add(domain);
       }
     }
-    for (const [name, count] of byDomain.size === 0 ? [] : byNode) {
-      const node = cache.node(name);
-      const domain = node?.label(constraint.topologyKey);
-      const sum = domain === undefined ? undefined : byDomain.get(domain);
-      const complete =
-        !needsAllLabels || constraints.every(({ topologyKey }) => node?.label(topologyKey) !== undefined);
-      if (sum !== undefined && complete && nodeCounts(pod.pod, node!, constraint)) {
-        byDomain.set(domain!, sum + count);
-      }
-    }
-    return { constraint, byNode, byDomain, weight: Math.log(byDomain.size + 2) };
+    const everyNodeCounts = !constraint.honorTaints && (!constraint.honorAffinity || goesAnywhere(pod.pod));
+    const byDomain =
+      everyNodeCounts && (!needsAllLabels || constraints.length === 1)
+        ? placed.byLabel(constraint.topologyKey)
+        : sumByDomain(byNode, (name) => {
+            const node = cache.node(name);
+            const complete =
+              !needsAllLabels || constraints.every(({ topologyKey }) => node?.label(topologyKey) !== undefined);
+            return node !== undefined && complete && nodeCounts(pod.pod, node, constraint)
+              ? node.label(constraint.topologyKey)
+              : undefined;
+          });
+    return { constraint, byNode, byDomain, weight: Math.log(domains.size + 2) };
   });
   return {
     score(node) {
@@ -276,6 +279,25 @@ function spreadScorer(cycle: Cycle, nodes: readonly NodeInfo[]): NodeScorer | un
       }
     },
   };
+}
+
+function sumByDomain(byNode: ReadonlyMap<string, number>, domainOf: (nodeName: string) => string | undefined) {
+  const sums = new Map<string, number>();
+  for (const [name, count] of byNode) {
+    const domain = domainOf(name);
+    if (domain !== undefined) {
+      sums.set(domain, (sums.get(domain) ?? 0) + count);
+    }
+  }
+  return sums;
+}
+
+/** The pod asks nothing of nodes: what it could not go to is no question. */
+function goesAnywhere({ spec }: Pod): boolean {
+  return (
+    spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution === undefined &&
+    Object.keys(spec.nodeSelector ?? {}).length === 0
+  );
 }
 
 /** Keeps the pods that a constraint selects evenly spread over the domains of a node label. */
