@@ -24,11 +24,9 @@ const supportedFields = new WeakMap<ResourceRow, ReadonlySet<string>>();
 function fieldsOf(row: ResourceRow): ReadonlySet<string> {
   let fields = supportedFields.get(row);
   if (fields === undefined) {
-    fields = new Set([
-      'metadata.name',
-      'metadata.namespace',
-      ...Object.keys(row.selectableFields?.({ metadata: {} }) ?? {}),
-    ]);
+    // Which fields there are does not depend on the object: an empty one of the kind names them all.
+    const empty: object = { metadata: {}, spec: {}, status: {} };
+    fields = new Set(['metadata.name', 'metadata.namespace', ...Object.keys(row.selectableFields?.(empty) ?? {})]);
     supportedFields.set(row, fields);
   }
   return fields;
