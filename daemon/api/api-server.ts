@@ -27,12 +27,12 @@ import { HealthChecks } from './http/health.ts';
 import { createPathHandler } from './http/paths.ts';
 import { ResourceHandler } from './http/resource-handler.ts';
 import { listen } from './http/tls-listener.ts';
+import { Connector } from './kubelet/connect.ts';
 import { Registry } from './registry/registry.ts';
 import { reserveForServices } from './registry/service-reservations.ts';
 import { ResourceApi, type VirtualResource } from './resource-api.ts';
 import { ServiceAllocator } from './resources/service-allocation.ts';
 import { resourceRows } from './resources/table.ts';
-import { noSuchResource } from './status-errors.ts';
 import { bindings, podBinding } from './subresources/binding.ts';
 import { podEviction } from './subresources/eviction.ts';
 import { tokenRequests, tokenReviews } from './subresources/token.ts';
@@ -120,6 +120,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     true,
   );
 
+  const connector = new Connector(registry, options.kubeletClient);
   const virtual: VirtualResource[] = [...reviews, tokenReviews(tokens, audiences), bindings];
   const api = new ResourceApi(registry, authorizer, rbac, {
     subresources: new Map([
@@ -134,7 +135,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       ]),
     ),
     creators: new Map(),
-    connect: () => Promise.reject(noSuchResource()),
+    connect: (context, row) => connector.connect(context, row),
   });
 
   let stopping = false;
@@ -166,7 +167,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     key: options.tls.key,
     clientCa: [options.tls.clientCa, options.tls.requestHeaderCa ?? ''].join('\n'),
     onExchange: (exchange) => void door?.handle(exchange),
-    onUpgrade: (exchange) => void door?.handle(exchange),
     logger,
   });
   const { port } = listener.address;
@@ -202,6 +202,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       );
       registry.watches.stop();
       await listener.close(stopGraceMs);
+      connector.stop();
       registry.hub.stop();
     },
   };

@@ -16,6 +16,13 @@ export interface ResponseStream {
   readonly backlog: number;
 }
 
+/** An HTTP/1.1 request and its response. `head`: set when the client asks to switch protocols; bytes it sent already. */
+export interface Http1Pair {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly head?: Buffer;
+}
+
 /** One request and its response, over HTTP/1.1 or a stream of HTTP/2. */
 export interface Exchange {
   readonly method: string;
@@ -31,7 +38,7 @@ export interface Exchange {
   onClose(listener: () => void): void;
   readonly headersSent: boolean;
   /** The HTTP/1.1 pair, for passing a connection through. */
-  readonly http1?: { readonly request: IncomingMessage; readonly response: ServerResponse };
+  readonly http1?: Http1Pair;
   /** Drops the connection or the stream. */
   abort(): void;
   /** The body as it arrives, for passing it on. */
@@ -69,10 +76,10 @@ export class Http1Exchange implements Exchange {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly socket: TLSSocket;
-  readonly http1: { readonly request: IncomingMessage; readonly response: ServerResponse };
+  readonly http1: Http1Pair;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
-    this.http1 = { request, response };
+  constructor(request: IncomingMessage, response: ServerResponse, head?: Buffer) {
+    this.http1 = head === undefined ? { request, response } : { request, response, head };
     this.method = request.method ?? 'GET';
     this.url = request.url ?? '/';
     this.headers = request.headers;

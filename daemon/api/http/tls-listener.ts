@@ -13,8 +13,6 @@ export interface ListenerOptions {
   /** PEM of the authorities whose client certificates are asked for. */
   readonly clientCa: string;
   readonly onExchange: (exchange: Exchange) => void;
-  /** An HTTP/1.1 request to switch protocols. `head`: bytes that came after it. */
-  readonly onUpgrade: (exchange: Exchange, head: Buffer) => void;
   readonly logger: Logger;
 }
 
@@ -44,7 +42,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     socket.on('error', (error) => logger.debug({ err: error }, 'upgraded connection'));
     response.assignSocket(socket);
     response.on('finish', () => socket.end());
-    options.onUpgrade(new Http1Exchange(request, response), head);
+    options.onExchange(new Http1Exchange(request, response, head));
   });
   http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     logger.debug({ err: error }, 'malformed request');
