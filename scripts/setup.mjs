@@ -14,7 +14,7 @@ const debianPackages = [
   { name: 'make', program: 'make', for: 'build' },
   { name: 'python3', program: 'python3', for: 'build' },
   { name: 'librocksdb-dev', file: '/usr/include/rocksdb/db.h', for: 'build' },
-  { name: 'libprotozero-dev', file: '/usr/include/protozero/pbf_reader.hpp', for: 'build' },
+  { name: 'libabsl-dev', file: '/usr/include/absl/container/btree_set.h', for: 'build' },
   { name: 'busybox-static', file: '/bin/busybox', for: 'build' },
   { name: 'containerd', program: 'containerd', for: 'run' },
   { name: 'runc', program: 'runc', for: 'run' },

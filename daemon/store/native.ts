@@ -287,9 +287,15 @@ export class NativeStore {
    * Results come in the order of the entries.
    */
   apply(entries: readonly LogEntry[], options: { raftTerm: number; meta?: readonly MetaWrite[] }): AppliedCommand[] {
-    const packed = guard(() =>
-      this.#raw.apply(packLog(entries), options.raftTerm, options.meta && packMeta(options.meta)),
-    );
+    return this.decodeApplied(this.applyPacked(entries, options));
+  }
+
+  /** The same, with the results left packed: another thread decodes them. */
+  applyPacked(entries: readonly LogEntry[], options: { raftTerm: number; meta?: readonly MetaWrite[] }): ArrayBuffer {
+    return guard(() => this.#raw.apply(packLog(entries), options.raftTerm, options.meta && packMeta(options.meta)));
+  }
+
+  decodeApplied(packed: ArrayBuffer): AppliedCommand[] {
     return decodeApplied(packed, loadAddon().errorCodes);
   }
 
