@@ -440,6 +440,12 @@ const kubeSystem = 'kube-system';
 const kubePublic = 'kube-public';
 
 export const roles: readonly DefaultRole[] = [
+  // The daemon's DNS brings its own Service, as the manifests of CoreDNS do.
+  {
+    namespace: kubeSystem,
+    name: 'system:coredns',
+    rules: [rule('', ['services'], ['create']), rule('', ['services'], ['get'], ['kube-dns'])],
+  },
   {
     namespace: kubeSystem,
     name: 'extension-apiserver-authentication-reader',
@@ -477,6 +483,12 @@ export const roles: readonly DefaultRole[] = [
 ];
 
 export const roleBindings: readonly DefaultBinding[] = [
+  {
+    namespace: kubeSystem,
+    name: 'system:coredns',
+    role: 'system:coredns',
+    serviceAccounts: ['kube-system/coredns'],
+  },
   {
     namespace: kubeSystem,
     name: 'system:extension-apiserver-authentication-reader',

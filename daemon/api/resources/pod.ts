@@ -23,6 +23,8 @@ export const podRow = defineRow(pods, {
   subresourceStrategies: {
     ephemeralcontainers: { prepareForUpdate: preparePodEphemeralContainers },
     resize: { prepareForUpdate: preparePodResize },
+    // A binding sets what an update may not touch; its own rules are in `subresources/binding.ts`.
+    binding: { validateUpdate: () => [] },
   },
   gracePeriod: podGracePeriod,
 });
