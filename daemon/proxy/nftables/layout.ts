@@ -238,6 +238,11 @@ export class Layout {
         ],
       ),
       ...base('filter-prerouting', 'filter', 'prerouting', beforeNat, [...isNew, jump('firewall-check')]),
+      ...base('filter-prerouting-after-nat', 'filter', 'prerouting', afterNat, [
+        ...isNew,
+        ...isTranslated,
+        jump('affinity-update'),
+      ]),
       ...base('filter-input', 'filter', 'input', beforeNat, ...this.#guardLoopback(), [
         ...isNew,
         jump('endpoint-check'),
