@@ -13,6 +13,7 @@ import { startTaintEvictionController } from './node/taint-eviction.ts';
 import { startReplicaSetController, startReplicationController } from './replicaset/replica-controller.ts';
 import { startRootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import { startServiceAccountController } from './serviceaccount/service-accounts.ts';
+import { startStatefulSetController } from './statefulset/statefulset-controller.ts';
 
 const row = (
   name: string,
@@ -32,6 +33,7 @@ export const controllerRows: readonly ControllerRow[] = [
   row('replicaset-controller', 'replicaset-controller', 5, startReplicaSetController),
   row('replicationcontroller-controller', 'replication-controller', 5, startReplicationController),
   row('deployment-controller', 'deployment-controller', 5, startDeploymentController),
+  row('statefulset-controller', 'statefulset-controller', 5, startStatefulSetController),
   row('job-controller', 'job-controller', 5, startJobController),
   row(
     'endpointslice-controller',

@@ -1,14 +1,6 @@
 import { parseTime } from '../../apimachinery/time.ts';
-import type { Pod, Taint, Toleration } from '../../apimachinery/types/core-v1.ts';
-
-/** Whether a toleration covers a taint. An empty key with Exists covers all; an empty effect covers every effect. */
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if ((toleration.effect ?? '') !== '' && toleration.effect !== taint.effect) return false;
-  const key = toleration.key ?? '';
-  if (key !== '' && key !== taint.key) return false;
-  if (toleration.operator === 'Exists') return true;
-  return key !== '' && (toleration.value ?? '') === (taint.value ?? '');
-}
+import type { Pod, Taint } from '../../apimachinery/types/core-v1.ts';
+import { tolerates } from '../../scheduler/taints.ts';
 
 /**
  * When a pod has to leave a node with these NoExecute taints, in milliseconds since the epoch; undefined: it may stay. Time is
