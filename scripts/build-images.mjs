@@ -73,7 +73,7 @@ async function main() {
   const files = demoFiles();
   const demo = await imageArchive(
     [
-      ['latest', 'v1'],
+      ['latest', 'latest'],
       ['v1', 'v1'],
       ['v2', 'v2'],
     ].map(([tag, version]) => ({

@@ -50,8 +50,13 @@ export async function ensurePodCgroup(pod: Pod, host: CgroupHost): Promise<void>
   const path = podCgroupParent(pod, false);
   const resources = podLinuxResources(pod);
   const set = async (controller: string, file: string, value: bigint): Promise<void> => {
-    await ignoring(['ENOENT', 'EROFS'], mkdir(join(ROOT, controller, path), { recursive: true }));
-    await ignoring(['ENOENT', 'EROFS'], writeFile(join(ROOT, controller, path, file), String(value)));
+    // Level by level: Node's recursive mkdir never ends on a file system that answers ENOENT to every try.
+    let at = join(ROOT, controller);
+    for (const part of path.split('/').filter((one) => one !== '')) {
+      at = join(at, part);
+      await ignoring(['EEXIST', 'ENOENT', 'EROFS', 'EPERM'], mkdir(at));
+    }
+    await ignoring(['ENOENT', 'EROFS', 'EACCES'], writeFile(join(ROOT, controller, path, file), String(value)));
   };
   await set('cpu', 'cpu.shares', resources.cpuShares);
   if (resources.cpuQuota > 0n) await set('cpu', 'cpu.cfs_quota_us', resources.cpuQuota);

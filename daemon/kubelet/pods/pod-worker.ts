@@ -139,9 +139,11 @@ export class PodWorker {
   }
 
   #retryAfter(error: unknown): number {
-    if (error instanceof SyncError && error.retryMs !== undefined) return error.retryMs;
-    if (!(error instanceof SyncError)) {
-      const { namespace, name } = this.state.pod.metadata ?? {};
+    const { namespace, name } = this.state.pod.metadata ?? {};
+    if (error instanceof SyncError) {
+      this.#context.logger.debug({ err: error, namespace, name }, 'a pod has to wait');
+      if (error.retryMs !== undefined) return error.retryMs;
+    } else {
       this.#context.logger.warn({ err: error, namespace, name, phase: this.#phase }, 'step of a pod failed');
       if (this.#phase === 'syncing' && error instanceof Error)
         this.#context.events.pod(this.state.pod, 'Warning', 'FailedSync', `error determining status: ${error.message}`);

@@ -24,11 +24,27 @@ export function statusPatch(uid: string, before: PodStatus | undefined, status: 
     status: {
       ...Object.fromEntries(gone.map((key) => [key, null])),
       ...status,
+      conditions: withRemovals(before?.conditions, status.conditions),
       // Lists that merge by key would otherwise keep addresses the pod no longer has.
       ...(status.podIPs === undefined ? {} : { podIPs: replaced(status.podIPs) }),
       ...(status.hostIPs === undefined ? {} : { hostIPs: replaced(status.hostIPs) }),
     },
   };
+}
+
+/** Conditions merge field by field: one that no longer has a reason must say so. */
+export function withRemovals<C extends { type: string; reason?: string; message?: string }>(
+  before: readonly C[] | undefined,
+  conditions: readonly C[] | undefined,
+): object[] {
+  return (conditions ?? []).map((condition) => {
+    const old = before?.find(({ type }) => type === condition.type);
+    return {
+      ...(old?.reason === undefined ? {} : { reason: null }),
+      ...(old?.message === undefined ? {} : { message: null }),
+      ...condition,
+    };
+  });
 }
 
 /** Writes pods' statuses to the API: the latest only, one request per pod at a time, and none when nothing changed. */
