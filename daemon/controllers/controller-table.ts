@@ -1,4 +1,5 @@
 import type { ControllerRow } from './controller-context.ts';
+import { startDaemonSetController } from './daemonset/daemonset-controller.ts';
 import { startDeploymentController } from './deployment/deployment-controller.ts';
 import { startEndpointsController } from './endpoints/endpoints-controller.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice-controller.ts';
@@ -33,6 +34,7 @@ export const controllerRows: readonly ControllerRow[] = [
   row('replicaset-controller', 'replicaset-controller', 5, startReplicaSetController),
   row('replicationcontroller-controller', 'replication-controller', 5, startReplicationController),
   row('deployment-controller', 'deployment-controller', 5, startDeploymentController),
+  row('daemonset-controller', 'daemon-set-controller', 2, startDaemonSetController, 'daemonset-controller'),
   row('statefulset-controller', 'statefulset-controller', 5, startStatefulSetController),
   row('job-controller', 'job-controller', 5, startJobController),
   row(
