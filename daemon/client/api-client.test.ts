@@ -146,7 +146,7 @@ async function contract(t: Test, client: ApiClient): Promise<void> {
     });
     const wrong = await failure(client.delete(pods, podKey, { preconditions: { uid: 'other' } }));
     t.equal(wrong.reason, 'Conflict');
-    t.match(wrong.message, /Precondition failed: UID in precondition: other, UID in object meta: /);
+    t.match(wrong.message, /the UID in the precondition \(other\) does not match the UID in record /);
     await client.delete(pods, podKey, { gracePeriodSeconds: 0 });
     t.equal((await failure(client.get(pods, podKey))).code, 404);
   });

@@ -75,7 +75,7 @@ t.test('deletion waits for grace and finalizers', async (t) => {
   client.seed(pods, pod('free'));
   await t.rejects(
     client.delete(pods, { namespace: 'x', name: 'free' }, { preconditions: { uid: 'other' } }),
-    /Precondition failed: UID in precondition: other/,
+    /the UID in the precondition \(other\)/,
   );
 });
 
