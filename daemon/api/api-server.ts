@@ -3,12 +3,16 @@ import { InProcessClient } from '../client/in-process-client.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Store } from '../store/store.ts';
 import { AdmissionChain } from './admission/admission.ts';
+import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
 import { defaultTolerationSeconds } from './admission/default-tolerations.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { nodeRestriction } from './admission/node-restriction.ts';
 import { priority } from './admission/priority.ts';
+import { rbacEscalation } from './admission/rbac-escalation.ts';
 import { serviceAccountAdmission } from './admission/service-account.ts';
 import { AuthenticatorChain } from './authentication/authenticator.ts';
 import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
+import { RequestHeaderAuthenticator } from './authentication/request-header.ts';
 import {
   type LiveUid,
   ServiceAccountAuthenticator,
@@ -71,6 +75,7 @@ export interface ApiServer {
   stop(): Promise<void>;
 }
 
+const frontProxyName = 'front-proxy-client';
 const stopGraceMs = 5000;
 const compactEveryMs = 5 * 60_000;
 
@@ -85,8 +90,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     admission: new AdmissionChain([
       namespaceLifecycle(() => registry),
       serviceAccountAdmission(() => registry),
-      defaultTolerationSeconds,
+      nodeRestriction(() => registry),
       priority(() => registry),
+      defaultTolerationSeconds,
+      defaultStorageClass(() => registry),
+      defaultIngressClass(() => registry),
+      rbacEscalation(
+        () => rbac,
+        () => authorizer,
+      ),
     ]),
     logger,
   });
@@ -100,13 +112,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   registry.writes.reserve = reserveForServices(allocator, cacheOf('', 'services'));
 
   const rbacGroup = 'rbac.authorization.k8s.io';
-  const rbac = new RbacAuthorizer({
+  const rbac: RbacAuthorizer = new RbacAuthorizer({
     roles: cacheOf(rbacGroup, 'roles'),
     roleBindings: cacheOf(rbacGroup, 'rolebindings'),
     clusterRoles: cacheOf(rbacGroup, 'clusterroles'),
     clusterRoleBindings: cacheOf(rbacGroup, 'clusterrolebindings'),
   });
-  const authorizer = new AuthorizerChain([privilegedGroups, new NodeAuthorizer(cacheOf('', 'pods')), rbac]);
+  const authorizer: AuthorizerChain = new AuthorizerChain([
+    privilegedGroups,
+    new NodeAuthorizer(cacheOf('', 'pods')),
+    rbac,
+  ]);
 
   const liveUid: LiveUid = (resource, namespace, name) => {
     const object = cacheOf('', resource).get(namespace === '' ? name : `${namespace}/${name}`)?.object;
@@ -116,7 +132,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const tokens = new ServiceAccountTokens({ ...options.serviceAccount, liveUid });
   const audiences = [issuer];
   const authenticators = new AuthenticatorChain(
-    [new ClientCertificateAuthenticator(options.tls.clientCa), new ServiceAccountAuthenticator(tokens, audiences)],
+    [
+      ...(options.tls.requestHeaderCa === undefined
+        ? []
+        : [new RequestHeaderAuthenticator(options.tls.requestHeaderCa, [frontProxyName])]),
+      new ClientCertificateAuthenticator(options.tls.clientCa),
+      new ServiceAccountAuthenticator(tokens, audiences),
+    ],
     true,
   );
 
@@ -185,7 +207,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     serviceCidr: options.serviceCidr.split(',')[0]!,
     advertiseAddress: options.advertiseAddress,
     port,
-  });
+  }).catch((error: unknown) =>
+    // Such as a loopback address: the API itself serves all the same.
+    logger.error({ err: error }, 'cannot publish the service default/kubernetes'),
+  );
   bootstrapped = true;
   const stopCompaction = compactRegularly(store, logger);
   const url = `https://${bracketed(options.listen.host === '0.0.0.0' || options.listen.host === '::' ? options.advertiseAddress : options.listen.host)}:${port}`;

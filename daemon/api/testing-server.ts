@@ -79,7 +79,7 @@ export async function startTestingServer(
   const api = await startApiServer({
     store,
     listen: { host: '127.0.0.1', port: 0 },
-    advertiseAddress: '127.0.0.1',
+    advertiseAddress: '192.0.2.1',
     tls: { cert: serving.cert, key: serving.key, clientCa: ca },
     serviceAccount: {
       signingKey: read('sa.key'),
