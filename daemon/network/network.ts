@@ -25,6 +25,8 @@ export interface NetworkOptions {
   readonly cniBinDir: string;
   /** One CIDR, or two separated by a comma in a dual-stack cluster. */
   readonly clusterPodCidr: string;
+  /** As the above; absent: the node has a way to Services only by its default route. */
+  readonly serviceCidr?: string;
   readonly netlink?: Netlink;
   readonly logger: Logger;
 }
@@ -43,6 +45,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const { client, nodeName, logger } = options;
   const netlink = options.netlink ?? loadNetlink();
   const clusterPodCidrs = options.clusterPodCidr.split(',');
+  const serviceCidrs = options.serviceCidr?.split(',') ?? [];
   const informers = options.informers ?? createSharedInformers(client, logger);
   const nodeInformer = informers.informer(nodes);
   let markReady: () => void = () => {};
@@ -66,7 +69,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
       masqueraded = nodeIps.join();
     }
     const uplink = await uplinkOf(netlink, internalIpsOf(own));
-    const { overhead } = await syncRoutes({ netlink, own, all, uplink, logger });
+    const { overhead } = await syncRoutes({ netlink, own, all, uplink, serviceCidrs });
     const written = await writeCniConfig({
       confDir: options.cniConfDir,
       ipamDir: path.join(options.dataDir, 'cni/networks'),

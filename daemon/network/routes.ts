@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Node } from '../apimachinery/types/core-v1.ts';
-import type { Logger } from '../log/logger.ts';
 import { isNetlinkError, type Link, type Netlink, type RouteChange } from '../proxy/netlink.ts';
 import { parsePrefix, prefixContains } from '../proxy/nftables/addresses.ts';
+import { ensureServiceLink } from './service-address.ts';
 import type { Uplink } from './uplink.ts';
 
 /** `RTPROT_*` value that marks routes as ours: those of others are never touched. */
@@ -31,7 +31,7 @@ export interface RoutesOptions {
   readonly own: Node;
   readonly all: readonly Node[];
   readonly uplink: Uplink;
-  readonly logger: Logger;
+  readonly serviceCidrs: readonly string[];
 }
 
 /**
@@ -77,8 +77,31 @@ export async function syncRoutes(options: RoutesOptions): Promise<{ overhead: nu
     }
     await removeStaleNeighbours(netlink, link, new Set(tunnelled.map((peer) => tunnelLinkAddress(peer.ip))));
   }
+  for (const [cidr, route] of await serviceRoutes(netlink, options.serviceCidrs, internalIpsOf(own))) {
+    wanted.set(cidr, route);
+  }
   await applyRoutes(netlink, wanted);
   return { overhead: tunnelled.length > 0 ? vxlanOverhead : 0 };
+}
+
+/**
+ * Processes of this node reach Services before their packets are translated, so there must be a way: without one, a host that
+ * has no default route could not even begin to connect. It also keeps what is not translated from leaving the host.
+ */
+async function serviceRoutes(
+  netlink: Netlink,
+  cidrs: readonly string[],
+  nodeIps: readonly string[],
+): Promise<[string, RouteChange][]> {
+  if (cidrs.length === 0) return [];
+  const index = await ensureServiceLink(netlink);
+  const held = new Set((await netlink.addresses()).map((address) => address.address));
+  return cidrs.map((cidr) => {
+    const { destination, prefixLength } = splitCidr(cidr);
+    const source = nodeIps.find((ip) => held.has(ip) && ip.includes(':') === cidr.includes(':'));
+    const route = { destination, prefixLength, index, protocol: routeProtocol };
+    return [cidr, source === undefined ? route : { ...route, source }];
+  });
 }
 
 export async function removeRoutes(netlink: Netlink): Promise<void> {

@@ -57,7 +57,7 @@ export class SyncLoop {
       this.#failures = 0;
     } catch (error) {
       this.#failures++;
-      this.#options.logger.error({ err: error, failures: this.#failures }, 'programming the kernel failed');
+      this.#options.logger.error({ err: error, failures: this.#failures }, 'bringing the kernel up to date failed');
     }
     this.#lastEnd = Date.now();
   }

@@ -9,6 +9,7 @@ const marker = 'BALSA_PRIVATE_NETWORK';
  * the host is touched. True in there; outside, the file is run as a child and its results taken over.
  */
 export function inPrivateNetwork(t: TAP, testFile: string): boolean {
+  t.setTimeout(300_000);
   if (process.env[marker] !== undefined) {
     execFileSync('mkdir', ['-p', '/run/netns']);
     execFileSync('mount', ['-t', 'tmpfs', 'balsa-lab', '/run/netns']);
