@@ -1,3 +1,4 @@
+import { apiError, isApiError } from '../../apimachinery/api-error.ts';
 import type { KubernetesObject, Resource } from '../../apimachinery/resource.ts';
 import { configmaps, persistentvolumeclaims, persistentvolumes, secrets } from '../../apimachinery/types/resources.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -25,7 +26,13 @@ export function createObjectSources(client: ApiClient, tokens: TokenManager): Vo
     const cached = cache.get(key);
     if (cached !== undefined && now < cached.until) return cached.object as Promise<T>;
     if (cache.size > 1000) for (const [old, entry] of cache) if (entry.until <= now) cache.delete(old);
-    const object = client.get(resource, namespace === undefined ? { name } : { namespace, name });
+    const object = client
+      .get(resource, namespace === undefined ? { name } : { namespace, name })
+      .catch((error: unknown) => {
+        // Users know the kubelet's words for it: the kind in lower case, where the API says the resource.
+        if (!isApiError(error, 'NotFound')) throw error;
+        throw apiError('NotFound', `${resource.kind.toLowerCase()} ${JSON.stringify(name)} not found`);
+      });
     cache.set(key, { until: now + TIME_TO_LIVE_MS, object });
     // A failure is not kept: the pod is waiting for the object to appear.
     object.catch(() => cache.delete(key));
@@ -35,6 +42,7 @@ export function createObjectSources(client: ApiClient, tokens: TokenManager): Vo
   return {
     configMap: (namespace, name) => read(configmaps, name, namespace),
     secret: (namespace, name) => read(secrets, name, namespace),
+    // Claims and volumes are waited for until they are bound: always as they are now.
     claim: (namespace, name) => client.get(persistentvolumeclaims, { namespace, name }),
     volume: (name) => client.get(persistentvolumes, { name }),
     serviceAccountToken: (pod, audience, seconds) => tokens.token(pod, audience, seconds),
