@@ -76,6 +76,13 @@ export class MemoryStorage implements LogStorage {
     return this.#takeSnapshot === undefined ? this.#snapshot : this.#takeSnapshot();
   }
 
+  /** Empty, to go on after an entry of this index and term. */
+  reset(index: number, term: number): void {
+    this.#offset = index;
+    this.#offsetTerm = term;
+    this.#entries = [];
+  }
+
   setHardState(hardState: HardState): void {
     this.#hardState = hardState;
   }

@@ -1,0 +1,176 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from '../log/logger.ts';
+import { EmbeddedStore } from './embedded-store.ts';
+import { deriveClusterId, deriveMemberId, type Identity, loadIdentity, randomToken, saveIdentity } from './identity.ts';
+import { openStore } from './native.ts';
+import { RaftThread } from './raft-thread.ts';
+import type { MemberRecord } from './raft-thread-protocol.ts';
+import type { Store } from './store.ts';
+
+/** PEM certificates; `ca` is what the other side must show a certificate of. */
+export interface StoreTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+export interface Listen {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Without it connections are in the clear, as tests have them. */
+  readonly tls?: StoreTls;
+}
+
+export interface EmbeddedStoreOptions {
+  /** Where everything is kept; made if absent. */
+  readonly dataDir: string;
+  readonly nodeName: string;
+  /** What distinguishes a new cluster from others made of the same names; random if absent. All members must say the same. */
+  readonly clusterToken?: string;
+  /** Serves etcd's API to clients. */
+  readonly clientListen?: Listen;
+  /** Serves the other members. */
+  readonly peerListen?: Listen;
+  /** Where other members and clients find this one; from the listeners if absent. */
+  readonly peerUrls?: readonly string[];
+  readonly clientUrls?: readonly string[];
+  /** The members of a new cluster, this one too; this one alone if absent. Used at the first start only. */
+  readonly initialMembers?: readonly { readonly name: string; readonly peerUrls: readonly string[] }[];
+  /** Join a cluster that has added this member: what its MemberAdd answered. Used at the first start only. */
+  readonly join?: {
+    readonly memberId: number;
+    readonly clusterId: bigint;
+    readonly members: readonly { readonly id: number; readonly name: string; readonly peerUrls: readonly string[] }[];
+  };
+  /** Seconds of history kept; 0: all of it (default 300). */
+  readonly autoCompaction?: number;
+  /** Milliseconds (default 100 and 1000). */
+  readonly heartbeatInterval?: number;
+  readonly electionTimeout?: number;
+  readonly reads?: 'quorum' | 'lease';
+  /** Bytes on disk beyond which no writes are taken (default 2 GiB). */
+  readonly quotaBytes?: number;
+  readonly logger: Logger;
+  /** The store can do nothing any more; the process should end. Throws in the background if absent. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+export interface RunningStore {
+  readonly store: Store;
+  /** Where clients are served, once they are. */
+  readonly clientAddress: { readonly host: string; readonly port: number } | undefined;
+  readonly peerAddress: { readonly host: string; readonly port: number } | undefined;
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens (or makes) this member's store and begins to take part in its cluster. Resolves once it takes requests; a single
+ * member then leads already. Throws when the directory is unusable or an address is taken.
+ */
+export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise<RunningStore> {
+  const { logger, nodeName, dataDir } = options;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const { identity, bootstrap } = establish(options);
+  const directory = join(dataDir, 'db');
+  const native = openStore(directory, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes });
+  native.setIdentity(identity.clusterId, BigInt(identity.memberId));
+
+  let store: EmbeddedStore | undefined;
+  let led = false;
+  const { peerListen } = options;
+  const thread = new RaftThread(
+    native,
+    {
+      dataDir: directory,
+      memberId: identity.memberId,
+      clusterId: String(identity.clusterId),
+      name: nodeName,
+      clientUrls: options.clientUrls ?? [],
+      heartbeatInterval: options.heartbeatInterval ?? 100,
+      electionTimeout: options.electionTimeout ?? 1000,
+      reads: options.reads ?? 'quorum',
+      autoCompaction: options.autoCompaction ?? 300,
+      peer: peerListen && { listen: { host: peerListen.host, port: peerListen.port }, tls: peerListen.tls },
+      bootstrap,
+      knownPeers: options.join?.members.map((member) => ({ ...member, clientUrls: [] })) ?? [],
+      logLevel: logger.level,
+    },
+    {
+      onState: (state) => {
+        logger.debug({ role: state.role, leader: state.leader, term: state.term }, 'the member’s state has changed');
+        if (state.leading === led) return;
+        led = state.leading;
+        logger.info({ term: state.term, leading: led }, led ? 'this member leads' : 'this member no longer leads');
+        store?.leadershipChanged(led);
+      },
+      onFatal: (message) => {
+        const error = new Error(`the store cannot go on: ${message}`);
+        if (options.onFatal === undefined) throw error;
+        options.onFatal(error);
+      },
+      onRemoved: () => logger.warn({}, 'this member has been removed from the cluster'),
+    },
+    logger,
+  );
+  store = new EmbeddedStore(native, thread, BigInt(identity.memberId), identity.clusterId);
+  const peerAddress = await thread.started;
+  // A single member needs nobody: by the time its first read is confirmed it leads.
+  if (peerListen === undefined) await thread.confirmRead();
+
+  const running = store;
+  return {
+    store,
+    clientAddress: undefined,
+    peerAddress,
+    memberId: BigInt(identity.memberId),
+    clusterId: identity.clusterId,
+    stop: async () => {
+      running.close();
+      await thread.stop();
+      native.close();
+    },
+  };
+}
+
+/** Who this member is, and, at the first start of a new cluster, who all its members are. */
+function establish(options: EmbeddedStoreOptions): { identity: Identity; bootstrap: MemberRecord[] | undefined } {
+  const file = join(options.dataDir, 'member.json');
+  const known = loadIdentity(file);
+  const token = options.clusterToken ?? randomToken();
+  const own = { name: options.nodeName, peerUrls: options.peerUrls ?? listenUrls(options.peerListen) };
+  const clientUrls = options.clientUrls ?? listenUrls(options.clientListen);
+  const members = (options.initialMembers ?? [own]).map(({ name, peerUrls }) => ({
+    id: deriveMemberId(name, peerUrls, token),
+    name,
+    peerUrls,
+    clientUrls: name === options.nodeName ? clientUrls : [],
+  }));
+  if (known !== undefined) {
+    // A first start that was cut off before the log began has an identity already, and begins it now.
+    const again = members.map((each) => (each.name === options.nodeName ? { ...each, id: known.memberId } : each));
+    return { identity: known, bootstrap: options.join === undefined ? again : undefined };
+  }
+  if (members.length > 1 && options.clusterToken === undefined) {
+    throw new Error('a cluster of several members needs a cluster token, the same on each');
+  }
+  if (options.join !== undefined) {
+    const { memberId, clusterId } = options.join;
+    saveIdentity(file, { memberId, clusterId });
+    return { identity: { memberId, clusterId }, bootstrap: undefined };
+  }
+  const self = members.find((member) => member.name === options.nodeName);
+  if (self === undefined) throw new Error(`the initial members do not name this node, ${options.nodeName}`);
+  const ids = members.map((member) => member.id);
+  const identity = { memberId: self.id, clusterId: deriveClusterId(ids, token) };
+  saveIdentity(file, identity);
+  return { identity, bootstrap: members };
+}
+
+function listenUrls(listen: Listen | undefined): string[] {
+  if (listen === undefined) return [];
+  return [`${listen.tls === undefined ? 'http' : 'https'}://${listen.host}:${listen.port}`];
+}
