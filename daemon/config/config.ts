@@ -56,7 +56,7 @@ export function loadConfig(flags: Record<string, unknown>, environment: NodeJS.P
     else if (environment[variable] !== undefined) values[row.name] = parseOption(row, variable, environment[variable]);
     else if (fromFile[row.name] !== undefined)
       values[row.name] = parseOption(row, `${file}: ${row.name}`, fromFile[row.name]);
-    else if (row.fallback !== undefined) values[row.name] = row.fallback;
+    else if (row.fallback !== undefined) values[row.name] = parseOption(row, 'default', row.fallback);
   }
   values['nodeName'] ??= defaultNodeName();
   values['nodeIp'] ??= defaultNodeIp();

@@ -85,17 +85,27 @@ export const optionRows = [
   },
 ] as const satisfies readonly OptionRow[];
 
+/** Both ends belong to the range. */
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 type Rows = (typeof optionRows)[number];
-type ValueOf<Kind extends OptionKind> = Kind extends 'port' | 'integer'
+type ValueOf<Row extends OptionRow> = Row extends { kind: 'port' | 'integer' }
   ? number
-  : Kind extends 'boolean'
+  : Row extends { kind: 'boolean' }
     ? boolean
-    : Kind extends 'list'
+    : Row extends { kind: 'list' }
       ? readonly string[]
-      : string;
+      : Row extends { kind: 'port-range' }
+        ? PortRange
+        : Row extends { kind: 'choice'; choices: readonly (infer Choice)[] }
+          ? Choice
+          : string;
 
 /** The configuration of one node, complete and valid. */
-export type Config = { readonly [Row in Rows as Row['name']]: ValueOf<Row['kind']> };
+export type Config = { readonly [Row in Rows as Row['name']]: ValueOf<Row> };
 
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 export const environmentName = (name: string): string => `BALSA_${kebab(name).replaceAll('-', '_').toUpperCase()}`;

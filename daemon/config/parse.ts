@@ -1,13 +1,13 @@
 import { isIP, isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
-import type { OptionKind, OptionRow } from './options.ts';
+import type { OptionKind, OptionRow, PortRange } from './options.ts';
 
 /** A configuration value that breaks a rule: names where it came from, and the rule. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-type Value = string | number | boolean | readonly string[];
+type Value = string | number | boolean | readonly string[] | PortRange;
 
 const fail = (source: string, value: unknown, rule: string): never => {
   throw new ConfigError(`${source}: ${JSON.stringify(value)} ${rule}`);
@@ -28,7 +28,7 @@ function cidr(source: string, value: unknown): string {
   return String(value);
 }
 
-function portRange(source: string, value: unknown): string {
+function portRange(source: string, value: unknown): PortRange {
   const [, first, last] = /^(\d+)-(\d+)$/.exec(String(value)) ?? [];
   if (
     first === undefined ||
@@ -38,7 +38,7 @@ function portRange(source: string, value: unknown): string {
     Number(first) > Number(last)
   )
     return fail(source, value, 'is not a port range such as 30000-32767');
-  return String(value);
+  return { from: Number(first), to: Number(last) };
 }
 
 const readers: Record<OptionKind, (source: string, value: unknown) => Value> = {

@@ -1,0 +1,300 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startApiServer } from './api/api-server.ts';
+import { nodes } from './apimachinery/types/resources.ts';
+import type { ApiClient, Identity } from './client/api-client.ts';
+import { writeKubeconfig } from './client/kubeconfig.ts';
+import { createSharedInformers } from './client/shared-informers.ts';
+import { startControlServer } from './cluster/control/control-server.ts';
+import type { KeyPair } from './cluster/pki/certificate.ts';
+import { loadOrCreatePki, type Pki, writeSecretFile } from './cluster/pki/pki.ts';
+import type { Config } from './config/config.ts';
+import { startControllers } from './controllers/controllers.ts';
+import { startDns } from './dns/dns.ts';
+import { startContainerd } from './kubelet/containerd.ts';
+import { pauseImage } from './kubelet/images/local-images.ts';
+import { startKubelet } from './kubelet/kubelet.ts';
+import type { Logger } from './log/logger.ts';
+import { startNetwork } from './network/network.ts';
+import { startProxy } from './proxy/proxy.ts';
+import { startScheduler } from './scheduler/scheduler.ts';
+import { startEmbeddedStore } from './store/embedded.ts';
+import type { Store } from './store/store.ts';
+import { version } from './version.ts';
+
+interface Role {
+  stop(): Promise<void>;
+}
+
+const component = (name: string): Identity => ({ name: `system:${name}`, groups: ['system:authenticated'] });
+const serviceAccount = (name: string): Identity => ({
+  name: `system:serviceaccount:kube-system:${name}`,
+  groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
+});
+const nodeIdentity = (name: string): Identity => ({
+  name: `system:node:${name}`,
+  groups: ['system:nodes', 'system:authenticated'],
+});
+
+/** Roles that run where the store's leader is: started when this member begins to lead, stopped when it no longer does. */
+function whileLeading(store: Store, start: () => Promise<Role>, logger: Logger): Role {
+  let wanted = false;
+  let running: Role | undefined;
+  // Changes are handled one after the other: a stop never overtakes the start before it.
+  let last: Promise<void> = Promise.resolve();
+  const settle = async (): Promise<void> => {
+    if (wanted && running === undefined) {
+      logger.info('leading: starting the scheduler and the controllers');
+      running = await start();
+    } else if (!wanted && running !== undefined) {
+      logger.info('no longer leading: stopping the scheduler and the controllers');
+      const role = running;
+      running = undefined;
+      await role.stop();
+    }
+  };
+  const follow = (leading: boolean): Promise<void> => {
+    wanted = leading;
+    last = last.then(settle).catch((error: unknown) => logger.error({ err: error }, 'leader roles'));
+    return last;
+  };
+  const unsubscribe = store.onLeadership((leading) => void follow(leading));
+  void follow(store.isLeader());
+  return {
+    stop() {
+      unsubscribe();
+      return follow(false);
+    },
+  };
+}
+
+async function startLeaderRoles(
+  config: Config,
+  pki: Pki,
+  clientFor: (identity: Identity) => ApiClient,
+  logger: Logger,
+): Promise<Role> {
+  const schedulerClient = clientFor(component('kube-scheduler'));
+  const schedulerInformers = createSharedInformers(schedulerClient, logger);
+  const managerInformers = createSharedInformers(clientFor(component('kube-controller-manager')), logger);
+  const [scheduler, controllers] = await Promise.all([
+    startScheduler({
+      client: schedulerClient,
+      informers: schedulerInformers,
+      logger: logger.child({ component: 'scheduler' }),
+    }),
+    startControllers({
+      clientFor: (controller) => clientFor(serviceAccount(controller)),
+      informers: managerInformers,
+      rootCa: pki.authorities.ca.cert,
+      clusterPodCidr: config.podCidr,
+      nodeCidrMaskSize: config.nodeCidrMaskSize,
+      logger: logger.child({ component: 'controllers' }),
+    }),
+  ]);
+  return {
+    async stop() {
+      await Promise.all([scheduler.stop(), controllers.stop()]);
+      await Promise.all([schedulerInformers.stop(), managerInformers.stop()]);
+    },
+  };
+}
+
+/** Resolves when the API says this node is Ready. */
+async function nodeReady(client: ApiClient, name: string): Promise<void> {
+  for (;;) {
+    const node = await client.get(nodes, { name }).catch(() => undefined);
+    if (node?.status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True'))
+      return;
+    await delay(50);
+  }
+}
+
+/** Starts every role of this node, in the order in which they need each other; `stop` takes them down in reverse. */
+export async function startNode(config: Config, logger: Logger): Promise<Role> {
+  const startedAt = process.hrtime.bigint();
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const roles: { name: string; role: Role }[] = [];
+  const started = <R extends Role>(name: string, role: R): R => {
+    roles.push({ name, role });
+    return role;
+  };
+  const stop = async (): Promise<void> => {
+    for (const { name, role } of roles.splice(0).reverse()) {
+      logger.debug({ role: name }, 'stopping');
+      await role
+        .stop()
+        .catch((error: unknown) => logger.error({ err: error, role: name }, 'role did not stop cleanly'));
+    }
+  };
+  try {
+    await startRoles(config, logger, started);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
+  logger.info({ node: config.nodeName, seconds }, 'node is Ready');
+  process.stdout.write(
+    `\nBalsa ${version}: node ${config.nodeName} is Ready after ${seconds.toFixed(1)} s\n\n` +
+      `  export KUBECONFIG=${adminKubeconfig(config)}\n  kubectl get nodes\n\nCtrl-C stops the daemon; pods go on running.\n`,
+  );
+  return { stop };
+}
+
+const adminKubeconfig = (config: Config): string => join(config.dataDir, 'admin.kubeconfig');
+
+async function startRoles(
+  config: Config,
+  logger: Logger,
+  started: <R extends Role>(name: string, role: R) => R,
+): Promise<void> {
+  const pki = await loadOrCreatePki(config);
+  const { ca } = pki.authorities;
+  const storeTls = (pair: KeyPair) => ({ ...pair, ca: pki.authorities['etcd/ca'].cert });
+  const log = (name: string): Logger => logger.child({ component: name });
+
+  // containerd needs a second to come up: it does so beside the store and the API.
+  const ownRuntime = config.containerRuntimeEndpoint === '';
+  const containerd = ownRuntime
+    ? startContainerd({
+        dataDir: config.dataDir,
+        runDir: config.runDir,
+        cniConfDir: join(config.dataDir, 'cni/net.d'),
+        cniBinDir: config.cniBinDir,
+        pauseImage,
+        logger: log('containerd'),
+      })
+    : undefined;
+  containerd?.catch(() => {}); // Awaited below; until then its failure must not count as unhandled.
+
+  const { store } = started(
+    'store',
+    await startEmbeddedStore({
+      dataDir: join(config.dataDir, 'store'),
+      nodeName: config.nodeName,
+      clientListen: {
+        host: config.bindAddress,
+        port: config.storeClientPort,
+        tls: storeTls(pki.leaves['etcd/server']),
+      },
+      peerListen: { host: config.bindAddress, port: config.storePeerPort, tls: storeTls(pki.leaves['etcd/peer']) },
+      clientUrls: [`https://${config.nodeIp}:${config.storeClientPort}`],
+      peerUrls: [`https://${config.nodeIp}:${config.storePeerPort}`],
+      // The API server compacts what it no longer needs.
+      autoCompaction: 0,
+      // Nothing can be acknowledged any more: better no daemon than one that lies. systemd starts it again.
+      onFatal(error) {
+        logger.fatal({ err: error }, 'the store has failed');
+        process.stderr.write(`balsad: the store has failed: ${error.message}\n`);
+        process.exit(1);
+      },
+      logger: log('store'),
+    }),
+  );
+  const issuer = `https://kubernetes.default.svc.${config.clusterDomain}`;
+  const api = started(
+    'api',
+    await startApiServer({
+      store,
+      listen: { host: config.bindAddress, port: config.apiPort },
+      advertiseAddress: config.nodeIp,
+      tls: { ...pki.leaves.apiserver, clientCa: ca.cert, requestHeaderCa: pki.authorities['front-proxy-ca'].cert },
+      serviceAccount: {
+        signingKey: pki.serviceAccount.privateKey,
+        verificationKeys: [pki.serviceAccount.publicKey],
+        issuer,
+      },
+      kubeletClient: { ...pki.leaves['apiserver-kubelet-client'], ca: ca.cert },
+      serviceCidr: config.serviceCidr,
+      nodePortRange: config.nodePortRange,
+      clusterDomain: config.clusterDomain,
+      logger: log('api'),
+    }),
+  );
+  const server = `https://${config.nodeIp}:${config.apiPort}`;
+  writeSecretFile(
+    adminKubeconfig(config),
+    writeKubeconfig('balsa', 'kubernetes-admin', { server, ca: ca.cert, ...pki.leaves.admin }),
+  );
+  const clientFor = (identity: Identity): ApiClient => api.clientFor(identity);
+
+  started(
+    'leader roles',
+    whileLeading(store, () => startLeaderRoles(config, pki, clientFor, logger), logger),
+  );
+  started(
+    'control',
+    await startControlServer({
+      listen: { host: config.bindAddress, port: config.controlPort },
+      tls: { ...pki.leaves.control, clientCa: ca.cert },
+      api: { host: '127.0.0.1', port: config.apiPort, ca: ca.cert, ...pki.leaves.admin },
+      store,
+      version,
+      logger: log('control'),
+    }),
+  );
+  if (config.role.includes('agent')) await startAgent(config, pki, clientFor, containerd, log, started);
+}
+
+async function startAgent(
+  config: Config,
+  pki: Pki,
+  clientFor: (identity: Identity) => ApiClient,
+  containerd: ReturnType<typeof startContainerd> | undefined,
+  log: (name: string) => Logger,
+  started: <R extends Role>(name: string, role: R) => R,
+): Promise<void> {
+  const client = clientFor(nodeIdentity(config.nodeName));
+  const runtime = containerd === undefined ? undefined : await containerd;
+  if (runtime !== undefined) started('containerd', { stop: () => runtime.stop() });
+  started(
+    'kubelet',
+    await startKubelet({
+      client,
+      nodeName: config.nodeName,
+      nodeIp: config.nodeIp,
+      dataDir: config.dataDir,
+      runtimeEndpoint: runtime?.endpoint ?? config.containerRuntimeEndpoint,
+      serving: {
+        host: config.bindAddress,
+        port: config.kubeletPort,
+        ...pki.leaves.kubelet,
+        clientCa: pki.authorities.ca.cert,
+      },
+      clusterDns: [config.clusterDns],
+      clusterDomain: config.clusterDomain,
+      logger: log('kubelet'),
+    }),
+  );
+  const [network, proxy, dns] = await Promise.all([
+    startNetwork({
+      client,
+      nodeName: config.nodeName,
+      dataDir: config.dataDir,
+      cniConfDir: join(config.dataDir, 'cni/net.d'),
+      cniBinDir: config.cniBinDir,
+      clusterPodCidr: config.podCidr,
+      logger: log('network'),
+    }),
+    startProxy({
+      client: clientFor(component('kube-proxy')),
+      nodeName: config.nodeName,
+      nodeIps: [config.nodeIp],
+      clusterPodCidr: config.podCidr,
+      backend: config.proxyMode,
+      logger: log('proxy'),
+    }),
+    startDns({
+      client: clientFor(serviceAccount('coredns')),
+      listen: { host: config.clusterDns, port: 53 },
+      clusterDomain: config.clusterDomain,
+      logger: log('dns'),
+    }),
+  ]);
+  started('network', network);
+  started('proxy', proxy);
+  started('dns', dns);
+  await nodeReady(client, config.nodeName);
+}
