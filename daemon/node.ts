@@ -276,6 +276,7 @@ async function startAgent(
       cniConfDir: join(config.dataDir, 'cni/net.d'),
       cniBinDir: config.cniBinDir,
       clusterPodCidr: config.podCidr,
+      serviceCidr: config.serviceCidr,
       logger: log('network'),
     }),
     startProxy({
@@ -284,6 +285,7 @@ async function startAgent(
       nodeIps: [config.nodeIp],
       clusterPodCidr: config.podCidr,
       backend: config.proxyMode,
+      health: { host: config.bindAddress, port: config.proxyHealthPort },
       logger: log('proxy'),
     }),
     startDns({
