@@ -14,6 +14,16 @@ export type ClusterEvent =
 
 export type ClusterEventKind = ClusterEvent['kind'];
 
+export const clusterEventKinds: readonly ClusterEventKind[] = [
+  'NodeAdd',
+  'NodeUpdate',
+  'AssignedPodAdd',
+  'AssignedPodUpdate',
+  'AssignedPodDelete',
+  'VolumeChange',
+  'NamespaceChange',
+];
+
 /** The events that matter to a plugin's verdict, and whether one may turn it for `pod`. */
 export interface EventInterest {
   readonly on: readonly ClusterEventKind[];

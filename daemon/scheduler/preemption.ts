@@ -95,12 +95,13 @@ function victimsOn(
   budgets: readonly PodDisruptionBudget[],
   nominated: NominatedPods,
 ): Candidate | Rejection {
-  const copy = node.clone();
-  const forks = forkAll(filters);
-  const lower = [...node.pods.values()].filter((other) => other.priority < cycle.pod.priority);
+  const { priority } = cycle.pod;
+  const lower = cycle.cache.hasBelow(priority) ? [...node.pods.values()].filter((pod) => pod.priority < priority) : [];
   if (lower.length === 0) {
     return noVictims;
   }
+  const copy = node.clone();
+  const forks = forkAll(filters);
   const remove = (pod: PodInfo): void => {
     copy.removePod(pod.uid);
     for (const { filter } of forks) {

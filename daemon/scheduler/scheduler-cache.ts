@@ -26,6 +26,8 @@ export class SchedulerCache {
   readonly imageNodes: Map<string, number> = new Map();
   /** Volumes promised to claims (by uid) that are not bound yet. */
   readonly reservedVolumes: Map<string, string> = new Map();
+  /** How many placed pods have each priority. */
+  readonly #priorities = new Map<number, number>();
   #list: readonly NodeInfo[] | undefined;
 
   constructor() {
@@ -50,6 +52,16 @@ export class SchedulerCache {
 
   get podCount(): number {
     return this.#pods.size;
+  }
+
+  /** Whether any pod on any node has a lower priority than this. */
+  hasBelow(priority: number): boolean {
+    for (const known of this.#priorities.keys()) {
+      if (known < priority) {
+        return true;
+      }
+    }
+    return false;
   }
 
   node(name: string): NodeInfo | undefined {
@@ -115,6 +127,7 @@ export class SchedulerCache {
     this.#pods.set(info.uid, { info, nodeName, assumed });
     this.counts.podMoved(info, nodeName, 1);
     this.terms.podMoved(info, nodeName, 1);
+    this.#priorities.set(info.priority, (this.#priorities.get(info.priority) ?? 0) + 1);
   }
 
   #remove(uid: string): void {
@@ -125,6 +138,12 @@ export class SchedulerCache {
     this.#pods.delete(uid);
     this.counts.podMoved(placed.info, placed.nodeName, -1);
     this.terms.podMoved(placed.info, placed.nodeName, -1);
+    const left = (this.#priorities.get(placed.info.priority) ?? 0) - 1;
+    if (left > 0) {
+      this.#priorities.set(placed.info.priority, left);
+    } else {
+      this.#priorities.delete(placed.info.priority);
+    }
     const node = this.#nodes.get(placed.nodeName);
     if (node !== undefined) {
       node.removePod(uid);

@@ -1,6 +1,6 @@
 import type { Pod } from '../apimachinery/types/core-v1.ts';
 import type { Clock } from '../client/clock.ts';
-import type { ClusterEvent } from './cluster-event.ts';
+import { type ClusterEvent, type ClusterEventKind, clusterEventKinds } from './cluster-event.ts';
 import { Heap } from './heap.ts';
 import { incomingPods, pendingPods } from './metrics.ts';
 import type { SchedulerPlugin } from './plugin.ts';
@@ -55,6 +55,8 @@ export class SchedulingQueue {
   readonly #wake: () => void;
   readonly #entries = new Map<string, Entry>();
   readonly #unschedulable = new Set<Entry>();
+  /** Those of the unschedulable that an event of the kind may help. */
+  readonly #interested = new Map<ClusterEventKind, Set<Entry>>(clusterEventKinds.map((kind) => [kind, new Set()]));
   readonly #active = new Heap<HeapItem>(
     (a, b) =>
       a.entry.info.priority > b.entry.info.priority || (a.entry.info.priority === b.entry.info.priority && a.at < b.at),
@@ -127,7 +129,7 @@ export class SchedulingQueue {
     const entry = this.#entries.get(uid);
     if (entry !== undefined) {
       this.#entries.delete(uid);
-      this.#unschedulable.delete(entry);
+      this.#noLongerUnschedulable(entry);
       this.#leave(entry);
       entry.moves++;
     }
@@ -162,6 +164,9 @@ export class SchedulingQueue {
     entry.backoffUntil = this.#clock.now() + backoffOf(entry.attempts);
     this.#move(entry, 'unschedulable', 'ScheduleAttemptFailure');
     this.#unschedulable.add(entry);
+    for (const kind of this.#kindsThatMatter(rejectedBy)) {
+      this.#interested.get(kind)!.add(entry);
+    }
     this.#armFlush();
   }
 
@@ -178,7 +183,7 @@ export class SchedulingQueue {
 
   /** Something happened in the cluster: pods that it may help are tried again. */
   handle(event: ClusterEvent): void {
-    for (const entry of [...this.#unschedulable]) {
+    for (const entry of [...this.#interested.get(event.kind)!]) {
       if (this.#mayHelp(entry, event)) {
         this.#retry(entry, event.kind);
       }
@@ -191,6 +196,9 @@ export class SchedulingQueue {
     this.#cancelFlush?.();
     this.#entries.clear();
     this.#unschedulable.clear();
+    for (const entries of this.#interested.values()) {
+      entries.clear();
+    }
     for (const place of Object.keys(this.#sizes) as Place[]) {
       this.#sizes[place] = 0;
       pendingPods.set(place, 0);
@@ -199,6 +207,22 @@ export class SchedulingQueue {
 
   #admitted(pod: Pod): boolean {
     return this.#plugins.every((plugin) => plugin.admits?.(pod) ?? true);
+  }
+
+  #kindsThatMatter(rejectedBy: ReadonlySet<string>): Iterable<ClusterEventKind> {
+    if (rejectedBy.size === 0) {
+      return clusterEventKinds;
+    }
+    const rejecting = this.#plugins.filter(({ name }) => rejectedBy.has(name));
+    return new Set(rejecting.flatMap(({ interests }) => interests.flatMap(({ on }) => on)));
+  }
+
+  #noLongerUnschedulable(entry: Entry): void {
+    if (this.#unschedulable.delete(entry)) {
+      for (const entries of this.#interested.values()) {
+        entries.delete(entry);
+      }
+    }
   }
 
   #mayHelp(entry: Entry, event: ClusterEvent): boolean {
@@ -215,7 +239,7 @@ export class SchedulingQueue {
   }
 
   #retry(entry: Entry, event: string): void {
-    this.#unschedulable.delete(entry);
+    this.#noLongerUnschedulable(entry);
     this.#move(entry, entry.backoffUntil > this.#clock.now() ? 'backoff' : 'active', event);
   }
 
