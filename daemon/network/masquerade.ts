@@ -110,22 +110,26 @@ function create(family: 'ip' | 'ip6', pods: readonly Prefix[], keep: readonly Pr
 
 /** Intervals as the kernel wants them: sorted, apart, each a start and the first address behind its end, marked as such. */
 export function intervalElements(prefixes: readonly Prefix[]): { keys: Buffer; elementFlags: Uint8Array } {
-  const sorted = [...prefixes].sort((a, b) => Buffer.compare(a.first, b.first) || b.mask.compare(a.mask));
+  const sorted = [...prefixes].sort((a, b) => Buffer.compare(a.first, b.first));
+  const ranges: { first: Buffer; last: Buffer }[] = [];
+  for (const { first, last } of sorted) {
+    const previous = ranges.at(-1);
+    const behind = previous && successor(previous.last);
+    if (previous === undefined || (behind !== undefined && Buffer.compare(first, behind) > 0)) {
+      ranges.push({ first, last });
+    } else if (Buffer.compare(last, previous.last) > 0) {
+      previous.last = last;
+    }
+  }
   const keys: Buffer[] = [];
   const flags: number[] = [];
-  let last: Buffer | undefined;
-  for (const prefix of sorted) {
-    if (last !== undefined && Buffer.compare(prefix.first, last) <= 0) {
-      if (Buffer.compare(prefix.last, last) <= 0) continue;
-    }
-    keys.push(prefix.first);
+  for (const { first, last } of ranges) {
+    keys.push(first);
     flags.push(0);
-    const behind = successor(prefix.last);
-    if (behind !== undefined) {
-      keys.push(behind);
-      flags.push(elementFlags.intervalEnd);
-    }
-    last = prefix.last;
+    const behind = successor(last);
+    if (behind === undefined) break;
+    keys.push(behind);
+    flags.push(elementFlags.intervalEnd);
   }
   return { keys: Buffer.concat(keys), elementFlags: Uint8Array.from(flags) };
 }

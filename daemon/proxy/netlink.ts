@@ -1,6 +1,4 @@
-import { createRequire } from 'node:module';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { loadAddon } from '../native-addon.ts';
 
 /**
  * The typed binding of `native/netlink`. Every call runs off the main thread, in the network namespace the process is in,
@@ -225,17 +223,10 @@ export interface Neighbour extends NeighbourChange {
 
 let loaded: Netlink | undefined;
 
-/** The addon of this process. `BALSA_NATIVE_DIR` says where `netlink.node` is, when not in `build/Release` of the project. */
+/** The addon of this process. */
 export function loadNetlink(): Netlink {
-  if (loaded === undefined) {
-    const directory = process.env['BALSA_NATIVE_DIR'] ?? nativeDirectory();
-    loaded = createRequire(import.meta.url)(path.join(directory, 'netlink.node')) as Netlink;
-  }
+  loaded ??= loadAddon<Netlink>('netlink');
   return loaded;
-}
-
-function nativeDirectory(): string {
-  return fileURLToPath(new URL('../../build/Release', import.meta.url));
 }
 
 export function isNetlinkError(error: unknown, code?: string): error is NetlinkError {
