@@ -2,7 +2,16 @@
 // depends on has changed.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -67,6 +76,16 @@ await step(
   () => node('generate.mjs'),
 );
 node('build-native.mjs');
+mkdirSync(join(root, 'dist/native'), { recursive: true });
+for (const addon of ['store.node', 'netlink.node']) {
+  const built = join(root, 'build/Release', addon);
+  const copy = join(root, 'dist/native', addon);
+  // A new file, renamed into place: a daemon that has the old one mapped keeps it.
+  if (!existsSync(copy) || !readFileSync(copy).equals(readFileSync(built))) {
+    copyFileSync(built, `${copy}.new`);
+    renameSync(`${copy}.new`, copy);
+  }
+}
 await step(
   'bundle',
   ['daemon', 'ctl', 'proto', 'scripts/build.mjs', 'package-lock.json'],

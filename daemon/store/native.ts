@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { loadAddon } from '../native-addon.ts';
 import {
   type AppliedCommand,
   decodeApplied,
@@ -175,15 +174,10 @@ interface RawAddon {
   readonly errorCodes: readonly (StoreErrorCode | 'ok')[];
 }
 
-const requireAddon = createRequire(import.meta.url);
 let addon: RawAddon | undefined;
 
-/**
- * `store.node` from `BALSA_NATIVE_DIR` (a directory), else from `build/Release` of the project. The bundled layout sets the variable.
- */
-function loadAddon(): RawAddon {
-  const directory = process.env['BALSA_NATIVE_DIR'] ?? fileURLToPath(new URL('../../build/Release', import.meta.url));
-  addon ??= requireAddon(`${directory}/store.node`) as RawAddon;
+function storeAddon(): RawAddon {
+  addon ??= loadAddon<RawAddon>('store');
   return addon;
 }
 
@@ -206,12 +200,12 @@ async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
 
 function asStoreError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
-  if (!loadAddon().errorCodes.includes(error.code as StoreErrorCode)) return error;
+  if (!storeAddon().errorCodes.includes(error.code as StoreErrorCode)) return error;
   return new StoreError(error.code as StoreErrorCode, error.message);
 }
 
 function failure(code: number): StoreError {
-  const name = loadAddon().errorCodes[code];
+  const name = storeAddon().errorCodes[code];
   if (name === undefined || name === 'ok') throw new Error(`the native store answered with the unknown code ${code}`);
   return storeError(name);
 }
@@ -296,7 +290,7 @@ export class NativeStore {
   }
 
   decodeApplied(packed: ArrayBuffer): AppliedCommand[] {
-    return decodeApplied(packed, loadAddon().errorCodes);
+    return decodeApplied(packed, storeAddon().errorCodes);
   }
 
   state(): StoreState {
@@ -486,5 +480,5 @@ export class NativeStore {
  * Throws `corrupt` with one line that says what is wrong with the directory: read-only, damaged, or of a newer format.
  */
 export function openStore(path: string, options: NativeStoreOptions = {}): NativeStore {
-  return new NativeStore(guard(() => loadAddon().open(path, options)));
+  return new NativeStore(guard(() => storeAddon().open(path, options)));
 }
