@@ -24,5 +24,7 @@ export function connect(flags: ConnectionFlags): ControlClient {
     throw new Error(`${path}: the user has no client certificate, which the control API asks for`);
   const server = flags.server ?? `${new URL(context.server).hostname}:${defaultControlPort}`;
   const channel = credentials.createSsl(Buffer.from(context.ca), Buffer.from(context.key), Buffer.from(context.cert));
-  return new ControlClient(server.includes(':') ? server : `${server}:${defaultControlPort}`, channel);
+  const target = server.includes(':') ? server : `${server}:${defaultControlPort}`;
+  // What is checked is that the peer serves this cluster's control API, at whatever address it is reached.
+  return new ControlClient(target, channel, { 'grpc.ssl_target_name_override': 'balsa-control' });
 }

@@ -61,7 +61,7 @@ export const leafRows = [
     name: 'control',
     authority: 'ca',
     commonName: () => 'balsa-control',
-    names: ownNames,
+    names: (config) => ['balsa-control', ...ownNames(config)],
     usages: ['server', 'client'],
   },
   {
