@@ -1,16 +1,20 @@
 import type { ControllerRow } from './controller-context.ts';
+import { startCronJobController } from './cronjob/cronjob-controller.ts';
 import { startDaemonSetController } from './daemonset/daemonset-controller.ts';
 import { startDeploymentController } from './deployment/deployment-controller.ts';
+import { startDisruptionController } from './disruption/disruption-controller.ts';
 import { startEndpointsController } from './endpoints/endpoints-controller.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
 import { startJobController } from './job/job-controller.ts';
+import { startTtlAfterFinishedController } from './job/ttl-after-finished.ts';
 import { startNamespaceController } from './namespace/namespace-controller.ts';
 import { startNodeIpamController } from './node/node-ipam.ts';
 import { startNodeLifecycleController } from './node/node-lifecycle.ts';
 import { startTtlController } from './node/node-ttl.ts';
 import { startPodGarbageCollector } from './node/pod-garbage.ts';
 import { startTaintEvictionController } from './node/taint-eviction.ts';
+import { startClusterRoleAggregation } from './rbac/clusterrole-aggregation.ts';
 import { startReplicaSetController, startReplicationController } from './replicaset/replica-controller.ts';
 import { startRootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import { startServiceAccountController } from './serviceaccount/service-accounts.ts';
@@ -37,6 +41,10 @@ export const controllerRows: readonly ControllerRow[] = [
   row('daemonset-controller', 'daemon-set-controller', 2, startDaemonSetController, 'daemonset-controller'),
   row('statefulset-controller', 'statefulset-controller', 5, startStatefulSetController),
   row('job-controller', 'job-controller', 5, startJobController),
+  row('cronjob-controller', 'cronjob-controller', 5, startCronJobController),
+  row('ttl-after-finished-controller', 'ttl-after-finished-controller', 5, startTtlAfterFinishedController),
+  row('disruption-controller', 'disruption-controller', 1, startDisruptionController, 'controllermanager'),
+  row('clusterrole-aggregation-controller', 'clusterrole-aggregation-controller', 5, startClusterRoleAggregation),
   row(
     'endpointslice-controller',
     'endpointslice-controller',
