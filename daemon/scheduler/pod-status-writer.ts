@@ -57,7 +57,9 @@ export class PodStatusWriter {
       old?.status === condition.status && old.lastTransitionTime !== undefined
         ? old.lastTransitionTime
         : formatTime(new Date(this.#clock.now()));
-    return { conditions: [{ ...condition, lastTransitionTime }] };
+    const { generation } = pod.metadata;
+    const observed = generation === undefined ? {} : { observedGeneration: generation };
+    return { conditions: [{ ...condition, ...observed, lastTransitionTime }] };
   }
 }
 

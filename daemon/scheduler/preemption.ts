@@ -15,7 +15,10 @@ export interface Candidate {
   readonly budgetViolations: number;
 }
 
-export type PreemptionResult = { readonly candidate: Candidate } | { readonly message: string };
+export type PreemptionResult =
+  | { readonly candidate: Candidate }
+  /** `waits`: nothing was tried, so room that is being made for the pod already stays its own. */
+  | { readonly message: string; readonly waits: boolean };
 
 const noVictims = rejection('No preemption victims found for incoming pod', true);
 const notHelpful = 'Preemption is not helpful for scheduling';
@@ -36,7 +39,7 @@ export function findPreemption(
 ): PreemptionResult {
   const ineligible = whyIneligible(cycle, failure, nominated);
   if (ineligible !== undefined) {
-    return { message: ineligible };
+    return { message: ineligible, waits: true };
   }
   const { nodeCount } = failure;
   const helpful = [...failure.rejections].filter(([, { unresolvable }]) => !unresolvable).map(([node]) => node);
@@ -56,7 +59,7 @@ export function findPreemption(
   }
   const best = pickBest(candidates);
   return best === undefined
-    ? { message: fitMessage({ nodeCount, rejections, others: notHelpful }) }
+    ? { message: fitMessage({ nodeCount, rejections, others: notHelpful }), waits: false }
     : { candidate: best };
 }
 

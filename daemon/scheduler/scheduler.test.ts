@@ -361,6 +361,12 @@ t.test('a pod of higher priority makes the least important leave', async (t) => 
     { type: 'Normal', message: `Preempted by pod ${high.metadata.uid} on node n`, involvedObject: { name: 'l1' } },
   ]);
   await cluster.client.create(pods, pod('thief', { cpu: '1', spec: { priority: 5 } }));
+  const relabelled = { metadata: { annotations: { retry: 'now' } } };
+  await cluster.client.patch(pods, { namespace: 'x', name: 'high' }, relabelled, { type: 'merge' });
+  t.match(
+    (await cluster.condition('high'))?.message,
+    /preemption: not eligible due to a terminating pod on the nominated node\.$/,
+  );
   await cluster.client.delete(pods, { namespace: 'x', name: 'l1' }, { gracePeriodSeconds: 0 });
   t.equal(await cluster.nodeOf('high'), 'n');
   t.equal(await cluster.nodeOf('thief'), undefined, 'the room is kept for the one who made it');

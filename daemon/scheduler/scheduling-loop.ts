@@ -182,8 +182,11 @@ export class SchedulingLoop {
     });
     const result = findPreemption(cycle, failure, nominated, random);
     if ('message' in result) {
-      nominated.delete(queued.info.uid);
-      this.#unschedulable(queued, `${message} preemption: ${result.message}`, failure.plugins, start, '');
+      if (!result.waits) {
+        nominated.delete(queued.info.uid);
+      }
+      const nominee = result.waits ? undefined : '';
+      this.#unschedulable(queued, `${message} preemption: ${result.message}`, failure.plugins, start, nominee);
       return;
     }
     const { candidate } = result;
