@@ -43,6 +43,9 @@ async function step(name, inputs, outputs, action) {
   writeFileSync(stamp, digest);
 }
 
+/** What `kubectl explain` says; read at run time only when somebody asks. */
+const descriptions = 'descriptions.generated.json';
+
 async function bundle() {
   const { build } = await import('esbuild');
   await build({
@@ -61,6 +64,7 @@ async function bundle() {
     },
     logLevel: 'warning',
   });
+  copyFileSync(join(root, 'daemon/api/openapi', descriptions), join(root, 'dist', descriptions));
 }
 
 await step(

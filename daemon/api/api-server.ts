@@ -26,12 +26,15 @@ import { ensureSystemObjects, publishAuthentication } from './bootstrap/bootstra
 import { reconcileDefaultPolicy } from './bootstrap/default-policy.ts';
 import { publishKubernetesService, withdrawKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { Discovery } from './discovery/discovery.ts';
+import { versionInfo } from './discovery/version.ts';
 import { FrontDoor } from './http/front-door.ts';
 import { HealthChecks } from './http/health.ts';
+import { createOpenApiHandler } from './http/openapi-handler.ts';
 import { createPathHandler } from './http/paths.ts';
 import { ResourceHandler } from './http/resource-handler.ts';
 import { listen } from './http/tls-listener.ts';
 import { Connector } from './kubelet/connect.ts';
+import { OpenApi } from './openapi/openapi.ts';
 import { Registry } from './registry/registry.ts';
 import { reserveForServices } from './registry/service-reservations.ts';
 import { ResourceApi, type VirtualResource } from './resource-api.ts';
@@ -196,7 +199,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     authenticators,
     authorizer,
     resources,
-    paths: createPathHandler({ discovery, health, tokens, serverAddress: serverAddress(port) }),
+    paths: createPathHandler({
+      discovery,
+      health,
+      tokens,
+      serverAddress: serverAddress(port),
+      openApi: createOpenApiHandler(new OpenApi(versionInfo.gitVersion)),
+    }),
     logger,
   });
 
