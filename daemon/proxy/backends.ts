@@ -1,4 +1,5 @@
 import type { Logger } from '../log/logger.ts';
+import { IptablesBackend } from './iptables/iptables-backend.ts';
 import { isNetlinkError, type Netlink } from './netlink.ts';
 import { NftablesBackend } from './nftables/nftables-backend.ts';
 import type { RuleBackend } from './service-rules.ts';
@@ -14,6 +15,7 @@ export interface BackendOptions {
 
 const backends: Partial<Record<RuleBackend['name'], (options: BackendOptions) => RuleBackend>> = {
   nftables: (options) => new NftablesBackend(options),
+  iptables: (options) => new IptablesBackend(options),
 };
 
 /** The backend asked for; for `auto` the first that this kernel can do. Rules of the others are removed. */
@@ -21,12 +23,24 @@ export async function selectBackend(mode: ProxyMode, options: BackendOptions): P
   const name = mode === 'auto' ? ((await hasNftables(options.netlink)) ? 'nftables' : 'iptables') : mode;
   const create = backends[name];
   if (create === undefined) throw new Error(`the proxy backend '${name}' is not available`);
+  for (const [other, createOther] of Object.entries(backends)) {
+    if (other !== name) await removeRules(createOther(options), options.logger);
+  }
   return create(options);
 }
 
 export async function cleanupBackends(netlink: Netlink, logger: Logger): Promise<void> {
   for (const create of Object.values(backends)) {
-    await create({ netlink, logger, clusterPodCidrs: [], nodeIps: [] }).cleanup();
+    await removeRules(create({ netlink, logger, clusterPodCidrs: [], nodeIps: [] }), logger);
+  }
+}
+
+/** A backend whose programs or kernel parts are missing has left nothing to remove. */
+async function removeRules(backend: RuleBackend, logger: Logger): Promise<void> {
+  try {
+    await backend.cleanup();
+  } catch (error) {
+    logger.debug({ err: error, backend: backend.name }, 'nothing of this backend to remove');
   }
 }
 

@@ -12,7 +12,7 @@ import { cleanupBackends, type ProxyMode, selectBackend } from './backends.ts';
 import { HealthCheckServers, healthzListener, ProxyHealth } from './health-server.ts';
 import { createProxyMetrics, type ProxyMetrics } from './metrics.ts';
 import { loadNetlink, type Netlink } from './netlink.ts';
-import { internalEndpoints, type RuleBackend, type ServiceRules } from './service-rules.ts';
+import { internalEndpoints, type ServiceRules } from './service-rules.ts';
 import { ServiceTable } from './service-table.ts';
 import { forgetStaleConnections } from './stale-connections.ts';
 import { SyncLoop } from './sync-loop.ts';
@@ -78,8 +78,11 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     const seen = triggers;
     triggers = [];
     try {
-      if (programmed.ports.size > 0) await checkIntact(backend, logger);
       const desired = table.rules();
+      // A round without a change is there to see whether another program interfered.
+      if (desired.ports === programmed.ports && !(await backend.intact())) {
+        logger.warn('the rules were changed by another program: writing them anew');
+      }
       const applied = await backend.sync(desired);
       const forgotten = await forgetStaleConnections(netlink, programmed, desired, nodeIps);
       for (const [family, count] of forgotten) {
@@ -195,10 +198,6 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 /** Takes away everything that any backend ever wrote in this network namespace. */
 export async function removeProxyRules(logger: Logger): Promise<void> {
   await cleanupBackends(loadNetlink(), logger);
-}
-
-async function checkIntact(backend: RuleBackend, logger: Logger): Promise<void> {
-  if (!(await backend.intact())) logger.warn('the rules were changed by another program: writing them anew');
 }
 
 /**

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import t from 'tap';
+import { IptablesBackend } from '../../daemon/proxy/iptables/iptables-backend.ts';
 import { loadNetlink } from '../../daemon/proxy/netlink.ts';
 import { NftablesBackend } from '../../daemon/proxy/nftables/nftables-backend.ts';
 import { Lab, nodeIp, podCidr, podCidr6, run } from './network-lab/lab.ts';
@@ -18,4 +19,11 @@ if (inPrivateNetwork(t, import.meta.url)) {
     await proxyContract(t, lab, netlink, () => new NftablesBackend(options));
     t.equal(run('nft', 'list', 'ruleset'), '', 'no table is left');
   });
+
+  for (const variant of ['legacy', 'nft'] as const) {
+    await t.test(`iptables-${variant}`, async (t) => {
+      await proxyContract(t, lab, netlink, () => new IptablesBackend({ ...options, variant }));
+      t.notMatch(run(`iptables-${variant}-save`), /KUBE-/, 'no chain is left');
+    });
+  }
 }
