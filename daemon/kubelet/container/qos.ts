@@ -12,7 +12,6 @@ type Requirements = Pick<Container, 'resources'>;
 
 /** Guaranteed: every container limits CPU and memory and requests just that. BestEffort: none asks for anything. */
 export function qosClass(pod: Pod): QosClass {
-  if (pod.status?.qosClass !== undefined) return pod.status.qosClass as QosClass;
   const podLevel = pod.spec?.resources;
   const all: readonly Requirements[] =
     podLevel === undefined

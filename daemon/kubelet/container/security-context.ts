@@ -87,7 +87,8 @@ export function sandboxSecurityContext(pod: Pod): LinuxSandboxSecurityContext {
     namespaceOptions: namespaceOptions(pod),
     privileged: all.some((one) => one.securityContext?.privileged === true),
     ...(runAsUser === undefined ? {} : { runAsUser: { value: BigInt(runAsUser) } }),
-    ...(runAsGroup === undefined ? {} : { runAsGroup: { value: BigInt(runAsGroup) } }),
+    // The runtime refuses a group without a user, which only concerns the pause process here.
+    ...(runAsGroup === undefined || runAsUser === undefined ? {} : { runAsGroup: { value: BigInt(runAsGroup) } }),
     supplementalGroups: supplementalGroups(pod),
     supplementalGroupsPolicy: groupsPolicy(pod),
     seccomp: { profileType: ProfileType.RuntimeDefault, localhostRef: '' },
