@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import t from 'tap';
 import { createTestNode, eventually, requireRoot } from './cluster/test-node.ts';
 
@@ -132,12 +133,7 @@ await t.test('--clean removes everything', async (t) => {
   await node.namespace.exec([program, ...args]);
   t.equal((await node.namespace.exec(['nft', 'list', 'tables'])).includes('balsa'), false);
   t.equal((await node.namespace.exec(['ip', '-o', 'link'])).includes('balsa0'), false);
-  t.equal(
-    await node.namespace.exec([
-      'sh',
-      '-c',
-      `ls -A ${node.dataDir} ${node.runDir} 2>/dev/null; pgrep -f ${node.directory} || true`,
-    ]),
-    '',
-  );
+  t.same(node.ownProcesses(), []);
+  t.notOk(existsSync(node.dataDir));
+  t.notOk(existsSync(node.runDir));
 });

@@ -69,7 +69,7 @@ await t.test('describe, logs and exec', async (t) => {
     /Normal +Started /,
   ])
     t.match(described, line);
-  t.equal(await node.kubectl(['exec', pod, '--', 'printenv', 'GREETING']), 'Hello from Balsa\n');
+  t.equal(await node.kubectl(['exec', pod, '--', 'sh', '-c', 'echo $GREETING']), 'Hello from Balsa\n');
   t.equal(
     await node.kubectl(['exec', '-i', pod, '--', 'sh', '-c', 'cat; exit 0'], { input: 'through stdin' }),
     'through stdin',

@@ -197,7 +197,7 @@ export class TestNode {
   /** Kills everything this node started (balsad, containerd, shims, containers) and removes its directories. */
   async destroy(): Promise<void> {
     await this.kill();
-    for (const pid of this.#ownProcesses()) {
+    for (const pid of this.ownProcesses()) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch (error) {
@@ -210,8 +210,8 @@ export class TestNode {
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 
-  /** containerd and its shims name our directories on their command lines; containers are the shims' children. */
-  #ownProcesses(): number[] {
+  /** Process ids of all that this node runs: containerd and its shims name our directories on their command lines; containers are the shims' children. */
+  ownProcesses(): number[] {
     const parents = new Map<number, number>();
     const own = new Set<number>();
     for (const entry of readdirSync('/proc')) {
