@@ -3,7 +3,6 @@ import { apiError } from '../apimachinery/api-error.ts';
 import { randomSuffix } from '../apimachinery/hash.ts';
 import { keyOf } from '../apimachinery/object-key.ts';
 import { apiVersionOf, type KubernetesObject, type ObjectList, type Resource } from '../apimachinery/resource.ts';
-import { formatTime } from '../apimachinery/time.ts';
 import type { Binding, Pod } from '../apimachinery/types/core-v1.ts';
 import type { Status } from '../apimachinery/types/meta-v1.ts';
 import type {
@@ -19,13 +18,8 @@ import type {
   WriteOptions,
 } from './api-client.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { EventQueue } from './event-queue.ts';
 import {
-  type Change,
-  collectionName,
   conflict,
-  deepFreeze,
-  eventOf,
   exists,
   graceOf,
   keyText,
@@ -35,6 +29,7 @@ import {
   pickDefined,
   specOf,
 } from './fake-objects.ts';
+import { FakeStorage } from './fake-storage.ts';
 
 /** A request a fake client has answered, as tests look at it. */
 export interface FakeAction {
@@ -69,25 +64,16 @@ export class FakeClient implements ApiClient {
   /** Every write (and, with `recordReads`, every read) in order. */
   readonly actions: FakeAction[] = [];
   recordReads = false;
-  readonly #clock: Clock;
-  readonly #freeze: boolean;
-  readonly #collections = new Map<string, Map<string, KubernetesObject>>();
-  readonly #watchers = new Set<(change: Change) => void>();
-  readonly #queues = new Set<EventQueue<unknown>>();
+  readonly #storage: FakeStorage;
   readonly #reactors: FakeReactor[] = [];
-  #history: Change[] = [];
-  #version = 0;
-  #compacted = 0;
-  #uid = 0;
 
   constructor(options: FakeClientOptions = {}) {
     this.identity = options.identity ?? { name: 'test', groups: ['system:masters'] };
-    this.#clock = options.clock ?? systemClock;
-    this.#freeze = options.freeze ?? true;
+    this.#storage = new FakeStorage(options.clock ?? systemClock, options.freeze ?? true);
   }
 
   get resourceVersion(): string {
-    return String(this.#version);
+    return this.#storage.version;
   }
 
   /** Sees each request before it is answered; throwing fails the request. Returns the function that removes it. */
@@ -99,45 +85,42 @@ export class FakeClient implements ApiClient {
   /** Puts objects in as they are (status and all), giving them what every stored object has. No action is recorded. */
   seed<T extends KubernetesObject>(resource: Resource<T>, ...objects: T[]): T[] {
     return objects.map((object) => {
-      const stored = this.#stamp(resource, structuredClone(object));
-      return this.#put(resource, stored);
+      const stored = this.#storage.stamp(resource, structuredClone(object));
+      return this.#storage.put(resource, stored);
     });
   }
 
   /** Forgets history: watches from an older version answer 410, as after a compaction. */
   compact(): void {
-    this.#compacted = this.#version;
-    this.#history = [];
+    this.#storage.compact();
   }
 
   /** Ends every open watch, as a server that restarts does. */
   dropWatches(): void {
-    for (const queue of this.#queues) {
-      queue.end();
-    }
+    this.#storage.dropWatches();
   }
 
   /** Resolves once all watchers have taken all events and nothing more is written in consequence. */
   async settle(): Promise<void> {
     let quiet = 0;
     while (quiet < 3) {
-      const version = this.#version;
+      const { version } = this.#storage;
       const actions = this.actions.length;
       await new Promise<void>((resolve) => setImmediate(resolve));
-      const busy = [...this.#queues].some((queue) => queue.length > 0);
-      quiet = busy || version !== this.#version || actions !== this.actions.length ? 0 : quiet + 1;
+      quiet =
+        this.#storage.isBusy || version !== this.#storage.version || actions !== this.actions.length ? 0 : quiet + 1;
     }
   }
 
   async get<T extends KubernetesObject>(resource: Resource<T>, key: ObjectKey, options: GetOptions = {}): Promise<T> {
     this.#act('get', resource, options.subresource, keyText(key));
-    return this.#find(resource, key);
+    return this.#storage.find(resource, key);
   }
 
   async list<T extends KubernetesObject>(resource: Resource<T>, options: ListOptions = {}): Promise<ObjectList<T>> {
     this.#act('list', resource, '', options.namespace ?? '');
     const matches = matcherOf(options);
-    const items = [...this.#collection(resource).values()].filter(matches) as T[];
+    const items = [...this.#storage.collection(resource).values()].filter(matches) as T[];
     items.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     const start = options.continue === undefined ? 0 : Number(options.continue);
     const end = options.limit === undefined || options.limit === 0 ? items.length : start + options.limit;
@@ -145,7 +128,7 @@ export class FakeClient implements ApiClient {
       apiVersion: apiVersionOf(resource),
       kind: `${resource.kind}List`,
       metadata: {
-        resourceVersion: String(this.#version),
+        resourceVersion: this.#storage.version,
         ...(end < items.length ? { continue: String(end), remainingItemCount: items.length - end } : {}),
       },
       items: items.slice(start, end),
@@ -157,52 +140,7 @@ export class FakeClient implements ApiClient {
     options: WatchOptions = {},
   ): AsyncGenerator<WatchEvent<T>> {
     this.#act('watch', resource, '', options.namespace ?? '');
-    const from = Number(options.resourceVersion ?? '0');
-    const withState = from === 0 || options.sendInitialEvents === true;
-    if (!withState && from < this.#compacted) {
-      const error = apiError('Expired', `too old resource version: ${from} (${this.#compacted})`);
-      yield { type: 'ERROR', object: error.status };
-      return;
-    }
-    const matches = matcherOf(options);
-    const queue = new EventQueue<WatchEvent<T>>();
-    const collection = collectionName(resource);
-    const deliver = (change: Change): void => {
-      const event = change.collection === collection ? eventOf(change, matches) : undefined;
-      if (event !== undefined) {
-        queue.push(event as WatchEvent<T>);
-      }
-    };
-    if (withState) {
-      for (const object of this.#collection(resource).values()) {
-        if (matches(object)) {
-          queue.push({ type: 'ADDED', object: object as T });
-        }
-      }
-      if (options.sendInitialEvents === true) {
-        queue.push({ type: 'BOOKMARK', object: this.#bookmark(resource, true) });
-      }
-    } else {
-      for (const change of this.#history) {
-        if (change.version > from) {
-          deliver(change);
-        }
-      }
-    }
-    const end = (): void => queue.end();
-    this.#watchers.add(deliver);
-    this.#queues.add(queue as EventQueue<unknown>);
-    options.signal?.addEventListener('abort', end, { once: true });
-    if (options.signal?.aborted === true) {
-      end();
-    }
-    try {
-      yield* queue;
-    } finally {
-      this.#watchers.delete(deliver);
-      this.#queues.delete(queue as EventQueue<unknown>);
-      options.signal?.removeEventListener('abort', end);
-    }
+    yield* this.#storage.watch(resource, options);
   }
 
   async create<T extends KubernetesObject>(resource: Resource<T>, object: T, options: WriteOptions = {}): Promise<T> {
@@ -221,7 +159,7 @@ export class FakeClient implements ApiClient {
     if (resource.namespaced && !copy.metadata.namespace) {
       throw apiError('BadRequest', 'an empty namespace may not be set during creation');
     }
-    if (this.#collection(resource).has(keyOf(copy))) {
+    if (this.#storage.collection(resource).has(keyOf(copy))) {
       throw exists(resource, copy.metadata.name);
     }
     delete copy.metadata.resourceVersion;
@@ -234,14 +172,14 @@ export class FakeClient implements ApiClient {
     if (resource.kind === 'Pod') {
       (copy as unknown as Pod).status = { phase: 'Pending', qosClass: 'BestEffort' };
     }
-    const stored = this.#stamp(resource, copy);
-    return options.dryRun === true ? stored : this.#put(resource, stored);
+    const stored = this.#storage.stamp(resource, copy);
+    return options.dryRun === true ? stored : this.#storage.put(resource, stored);
   }
 
   async update<T extends KubernetesObject>(resource: Resource<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const key = keyOf(object);
     this.#act('update', resource, options.subresource, key, object);
-    return this.#replace(resource, this.#findByKey(resource, key), structuredClone(object), options);
+    return this.#replace(resource, this.#storage.findByKey(resource, key), structuredClone(object), options);
   }
 
   async patch<T extends KubernetesObject>(
@@ -252,7 +190,7 @@ export class FakeClient implements ApiClient {
   ): Promise<T> {
     this.#act('patch', resource, options.subresource, keyText(key), patch);
     const type = options.type === 'apply' ? 'strategic' : options.type;
-    const old = this.#collection(resource).get(keyText(key)) as T | undefined;
+    const old = this.#storage.collection(resource).get(keyText(key)) as T | undefined;
     if (old === undefined) {
       if (options.type !== 'apply') {
         throw notFound(resource, key.name);
@@ -276,7 +214,7 @@ export class FakeClient implements ApiClient {
     options: DeleteOptions = {},
   ): Promise<T | Status> {
     this.#act('delete', resource, '', keyText(key), options);
-    return this.#delete(resource, this.#find(resource, key), options);
+    return this.#delete(resource, this.#storage.find(resource, key), options);
   }
 
   async deleteCollection<T extends KubernetesObject>(
@@ -286,7 +224,7 @@ export class FakeClient implements ApiClient {
   ): Promise<void> {
     this.#act('deletecollection', resource, '', list.namespace ?? '', options);
     const matches = matcherOf(list);
-    for (const object of [...this.#collection(resource).values()].filter(matches)) {
+    for (const object of [...this.#storage.collection(resource).values()].filter(matches)) {
       this.#delete(resource, object as T, options);
     }
   }
@@ -299,7 +237,7 @@ export class FakeClient implements ApiClient {
     _options: WriteOptions = {},
   ): Promise<Out> {
     this.#act('create', resource, subresource, keyText(key), body);
-    const object = this.#find(resource, key);
+    const object = this.#storage.find(resource, key);
     switch (`${resource.resource}/${subresource}`) {
       case 'pods/binding':
         this.#bind(resource, object as Pod, body as unknown as Binding);
@@ -310,7 +248,7 @@ export class FakeClient implements ApiClient {
       case 'serviceaccounts/token':
         return {
           ...body,
-          status: { token: `token-of-${keyText(key)}`, expirationTimestamp: this.#time(3_600_000) },
+          status: { token: `token-of-${keyText(key)}`, expirationTimestamp: this.#storage.time(3_600_000) },
         } as Out;
       default:
         throw apiError('NotFound', 'the server could not find the requested resource');
@@ -339,10 +277,13 @@ export class FakeClient implements ApiClient {
       spec: { ...pod.spec, nodeName: binding.target.name ?? '' },
       status: {
         ...pod.status,
-        conditions: [...conditions, { type: 'PodScheduled', status: 'True', lastTransitionTime: this.#time(0) }],
+        conditions: [
+          ...conditions,
+          { type: 'PodScheduled', status: 'True', lastTransitionTime: this.#storage.time(0) },
+        ],
       },
     };
-    this.#put(resource, this.#next(bound));
+    this.#storage.put(resource, this.#storage.next(bound));
   }
 
   #replace<T extends KubernetesObject>(resource: Resource<T>, old: T, next: T, options: WriteOptions): T {
@@ -386,11 +327,11 @@ export class FakeClient implements ApiClient {
     if (merged.metadata.deletionTimestamp !== undefined && (merged.metadata.finalizers ?? []).length === 0) {
       const grace = merged.metadata.deletionGracePeriodSeconds ?? 0;
       if (grace === 0) {
-        this.#remove(resource, merged);
+        this.#storage.remove(resource, merged);
         return merged;
       }
     }
-    return this.#put(resource, this.#next(merged));
+    return this.#storage.put(resource, this.#storage.next(merged));
   }
 
   #delete<T extends KubernetesObject>(resource: Resource<T>, object: T, options: DeleteOptions): T | Status {
@@ -422,7 +363,7 @@ export class FakeClient implements ApiClient {
       finalizers.add('orphan');
     }
     if (grace === 0 && finalizers.size === 0) {
-      this.#remove(resource, object);
+      this.#storage.remove(resource, object);
       return success;
     }
     if (metadata.deletionTimestamp !== undefined && grace >= (metadata.deletionGracePeriodSeconds ?? 0)) {
@@ -433,12 +374,12 @@ export class FakeClient implements ApiClient {
       metadata: {
         ...metadata,
         ...(finalizers.size > 0 ? { finalizers: [...finalizers] } : {}),
-        deletionTimestamp: metadata.deletionTimestamp ?? this.#time(grace * 1000),
+        deletionTimestamp: metadata.deletionTimestamp ?? this.#storage.time(grace * 1000),
         deletionGracePeriodSeconds: grace,
         ...(metadata.generation === undefined ? {} : { generation: metadata.generation + 1 }),
       },
     };
-    return this.#put(resource, this.#next(marked));
+    return this.#storage.put(resource, this.#storage.next(marked));
   }
 
   #act(
@@ -461,88 +402,5 @@ export class FakeClient implements ApiClient {
     for (const reactor of this.#reactors) {
       reactor(action);
     }
-  }
-
-  #collection(resource: Resource): Map<string, KubernetesObject> {
-    const name = collectionName(resource);
-    let collection = this.#collections.get(name);
-    if (collection === undefined) {
-      collection = new Map();
-      this.#collections.set(name, collection);
-    }
-    return collection;
-  }
-
-  #find<T extends KubernetesObject>(resource: Resource<T>, key: ObjectKey): T {
-    return this.#findByKey(resource, keyText(key));
-  }
-
-  #findByKey<T extends KubernetesObject>(resource: Resource<T>, key: string): T {
-    const object = this.#collection(resource).get(key);
-    if (object === undefined) {
-      throw notFound(resource, key.slice(key.indexOf('/') + 1));
-    }
-    return object as T;
-  }
-
-  #stamp<T extends KubernetesObject>(resource: Resource<T>, object: T): T {
-    object.apiVersion = apiVersionOf(resource);
-    object.kind = resource.kind;
-    object.metadata = {
-      creationTimestamp: this.#time(0),
-      uid: `uid-${++this.#uid}`,
-      ...('spec' in object ? { generation: 1 } : {}),
-      ...object.metadata,
-      resourceVersion: String(this.#version + 1),
-    };
-    return object;
-  }
-
-  #next<T extends KubernetesObject>(object: T): T {
-    return { ...object, metadata: { ...object.metadata, resourceVersion: String(this.#version + 1) } };
-  }
-
-  #put<T extends KubernetesObject>(resource: Resource<T>, object: T): T {
-    if (this.#freeze) {
-      deepFreeze(object);
-    }
-    const collection = this.#collection(resource);
-    const key = keyOf(object);
-    const old = collection.get(key);
-    collection.set(key, object);
-    this.#publish({ version: ++this.#version, collection: collectionName(resource), object, old, deleted: false });
-    return object;
-  }
-
-  #remove(resource: Resource, object: KubernetesObject): void {
-    const last = this.#next(object);
-    if (this.#freeze) {
-      deepFreeze(last);
-    }
-    this.#collection(resource).delete(keyOf(object));
-    this.#publish({
-      version: ++this.#version,
-      collection: collectionName(resource),
-      object: last,
-      old: object,
-      deleted: true,
-    });
-  }
-
-  #publish(change: Change): void {
-    this.#history.push(change);
-    for (const deliver of this.#watchers) {
-      deliver(change);
-    }
-  }
-
-  #bookmark<T extends KubernetesObject>(resource: Resource<T>, initialEventsEnd: boolean): T {
-    const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
-    const metadata = { resourceVersion: String(this.#version), ...annotations };
-    return { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata } as T;
-  }
-
-  #time(offsetMs: number): string {
-    return formatTime(new Date(this.#clock.now() + offsetMs));
   }
 }
