@@ -14,6 +14,7 @@ import { startNodeLifecycleController } from './node/node-lifecycle.ts';
 import { startTtlController } from './node/node-ttl.ts';
 import { startPodGarbageCollector } from './node/pod-garbage.ts';
 import { startTaintEvictionController } from './node/taint-eviction.ts';
+import { startResourceQuotaController } from './quota/resourcequota-controller.ts';
 import { startClusterRoleAggregation } from './rbac/clusterrole-aggregation.ts';
 import { startReplicaSetController, startReplicationController } from './replicaset/replica-controller.ts';
 import { startRootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
@@ -58,6 +59,7 @@ export const controllerRows: readonly ControllerRow[] = [
   row('taint-eviction-controller', 'node-controller', 4, startTaintEvictionController, 'taint-eviction-controller'),
   row('pod-garbage-collector-controller', 'pod-garbage-collector', 1, startPodGarbageCollector),
   row('ttl-controller', 'ttl-controller', 1, startTtlController),
+  row('resourcequota-controller', 'resourcequota-controller', 5, startResourceQuotaController),
   row('namespace-controller', 'namespace-controller', 5, startNamespaceController),
   row('garbage-collector-controller', 'generic-garbage-collector', 10, startGarbageCollector),
 ];

@@ -21,10 +21,10 @@ export interface NodeHealth {
 
 export interface Assessment {
   readonly health: NodeHealth;
-  /** What the node said of itself before this look. */
-  readonly observed: Readiness;
+  /** What the node said of itself before this look; undefined when it has not said anything yet. */
+  readonly observed: Readiness | undefined;
   /** What holds now: Unknown when the silence has lasted too long. */
-  readonly current: Readiness;
+  readonly current: Readiness | undefined;
   /** Conditions to write; undefined when those of the node stand. */
   readonly conditions: NodeCondition[] | undefined;
 }
@@ -55,8 +55,9 @@ export function assessNode(
   return { health, observed, current: 'Unknown', conditions };
 }
 
-function readinessOf(ready: NodeCondition | undefined): Readiness {
-  return ready?.status === 'True' || ready?.status === 'False' ? ready.status : 'Unknown';
+function readinessOf(ready: NodeCondition | undefined): Readiness | undefined {
+  if (ready === undefined) return undefined;
+  return ready.status === 'True' || ready.status === 'False' ? ready.status : 'Unknown';
 }
 
 function silentConditions(node: Node, now: Date): NodeCondition[] | undefined {

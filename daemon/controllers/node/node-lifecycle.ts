@@ -61,7 +61,9 @@ class NodeLifecycle {
     const readiness = new Map<Node, Readiness>();
     for (const node of all) {
       try {
-        readiness.set(node, await this.#judge(node));
+        const status = await this.#judge(node);
+        // A node that has just registered has a while to say how it is.
+        if (status !== undefined) readiness.set(node, status);
       } catch (error) {
         // One node that cannot be written must not keep the others from being looked after.
         this.#context.logger.warn({ err: error, node: node.metadata.name }, 'cannot update node health');
@@ -70,7 +72,7 @@ class NodeLifecycle {
     await this.#evict(readiness);
   }
 
-  async #judge(node: Node): Promise<Readiness> {
+  async #judge(node: Node): Promise<Readiness | undefined> {
     const { logger, settings } = this.#context;
     const name = node.metadata.name ?? '';
     const lease = this.#leases.lister.get(`kube-node-lease/${name}`);
@@ -101,7 +103,7 @@ class NodeLifecycle {
         this.#context.event(nodes, node, 'Normal', 'NodeNotReady', message);
       }
     }
-    if (current !== 'True') await this.#markPodsNotReady(name);
+    if (current !== undefined && current !== 'True') await this.#markPodsNotReady(name);
     return current;
   }
 

@@ -12,7 +12,7 @@ import type { ControllerContext } from '../controller-context.ts';
 import { joinKey, objectKey } from '../object-key.ts';
 import { claimObjects } from '../workload/claim.ts';
 import { Expectations } from '../workload/expectations.ts';
-import { messageOf } from '../workload/pod-control.ts';
+import { isNamespaceTerminating, messageOf } from '../workload/pod-control.ts';
 import { watchPodsOf } from '../workload/pod-events.ts';
 import { claimCandidates } from '../workload/pod-index.ts';
 import { isTerminating, podAvailableInMs } from '../workload/pod-state.ts';
@@ -135,7 +135,7 @@ class StatefulSetController {
       await this.#try(set, 'create', `Pod ${pod.metadata.name}`, () => this.#context.client.create(pods, pod));
     } catch (error) {
       // Ours already (the cache lags behind), or someone else's: its going will bring the set back here.
-      if (!isApiError(error, 'AlreadyExists')) throw error;
+      if (!isApiError(error, 'AlreadyExists') && !isNamespaceTerminating(error)) throw error;
     }
   }
 
@@ -194,7 +194,7 @@ class StatefulSetController {
       this.#context.event(statefulsets, set, 'Normal', `Successful${suffix}`, `${subject} ${done}`);
     } catch (error) {
       if (verb === 'delete' && (isApiError(error, 'NotFound') || isApiError(error, 'Conflict'))) return;
-      if (!isApiError(error, 'AlreadyExists')) {
+      if (!isApiError(error, 'AlreadyExists') && !isNamespaceTerminating(error)) {
         const message = `${subject} failed error: ${messageOf(error)}`;
         this.#context.event(statefulsets, set, 'Warning', `Failed${suffix}`, message);
       }

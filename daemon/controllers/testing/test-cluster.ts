@@ -78,6 +78,7 @@ export class TestCluster {
   }
 
   async advance(seconds: number): Promise<void> {
+    await this.client.settle();
     for (let i = 0; i < seconds; i++) {
       this.clock.advance(1000);
       await this.client.settle();
