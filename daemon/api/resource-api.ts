@@ -101,7 +101,10 @@ export class ResourceApi {
     const kind = type === 'apply' ? 'merge' : type;
     const object = await this.registry.writes.patch(
       target,
-      (current) => ({ value: applyPatch({ type: kind, patch, object: current, definition }) }),
+      (current) => ({
+        value: applyPatch({ type: kind, patch, object: current, definition }),
+        ...(kind === 'strategic' ? { shown: patch } : {}),
+      }),
       write,
     );
     return { object, created: false };

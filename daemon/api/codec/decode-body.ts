@@ -1,5 +1,5 @@
 import { apiVersionOf, type Resource } from '../../apimachinery/resource.ts';
-import { badRequest } from '../status-errors.ts';
+import { badRequest, invalid } from '../status-errors.ts';
 import { DecodeError, decodeObject } from './decode.ts';
 import { countKeysInText, duplicateKeys } from './duplicate-keys.ts';
 
@@ -14,6 +14,23 @@ export interface RequestBody {
 }
 
 type BodyKind = Pick<Resource, 'group' | 'version' | 'kind' | 'definition'>;
+
+/** A value as Go prints it with `%+v`: what a refused patch is quoted as. */
+function goValue(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goValue).join(' ')}]`;
+  if (typeof value !== 'object') return String(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${entries.map(([key, item]) => `${key}:${goValue(item)}`).join(' ')}]`;
+}
+
+/** A patched object that is none: 422, with the patch (strategic) or the patched object (others) as the value refused. */
+export function invalidPatch(shown: unknown, why: string): Error {
+  const text = typeof shown === 'string' ? shown : goValue(shown);
+  return invalid({ group: '', kind: '' }, '', [
+    { type: 'FieldValueInvalid', field: 'patch', detail: `Invalid value: ${JSON.stringify(text)}: ${why}` },
+  ]);
+}
 
 /** The start of a body, for an error message. */
 function summary(body: RequestBody): string {
@@ -37,6 +54,7 @@ export function decodeBody<T extends object>(
   body: RequestBody,
   validation: FieldValidation,
   warn: (text: string) => void,
+  refuse: (why: string, label: string) => Error = (why, label) => badRequest(`${label}: ${why}`),
 ): T {
   const { value } = body;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -78,10 +96,10 @@ export function decodeBody<T extends object>(
   }
   try {
     const decoded = decodeObject<T>(kind.definition, value);
-    if (validation !== 'Ignore') report(body, decoded.unknownFields, decoded.keys, validation, label, warn);
+    if (validation !== 'Ignore') report(body, decoded.unknownFields, decoded.keys, validation, label, warn, refuse);
     return Object.assign(decoded.object, { kind: kind.kind, apiVersion: expected });
   } catch (error) {
-    if (error instanceof DecodeError) throw badRequest(`${label}: ${error.message}`);
+    if (error instanceof DecodeError) throw refuse(error.message, label);
     throw error;
   }
 }
@@ -93,6 +111,7 @@ function report(
   validation: FieldValidation,
   label: string,
   warn: (text: string) => void,
+  refuse: (why: string, label: string) => Error,
 ): void {
   const duplicates =
     body.duplicates ?? (body.text !== undefined && countKeysInText(body.text) !== keys ? duplicateKeys(body.text) : []);
@@ -101,6 +120,6 @@ function report(
     ...duplicates.map((field) => `duplicate field "${field}"`),
     ...unknown.map((field) => `unknown field "${field}"`),
   ];
-  if (validation === 'Strict') throw badRequest(`${label}: strict decoding error: ${problems.join(', ')}`);
+  if (validation === 'Strict') throw refuse(`strict decoding error: ${problems.join(', ')}`, label);
   for (const problem of problems) warn(problem);
 }

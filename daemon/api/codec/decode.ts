@@ -227,6 +227,7 @@ interface CompiledField {
 function compileStruct(name: string, definition: Definition): Decoder {
   const struct = shortName(name);
   let fields: Map<string, CompiledField> | undefined;
+  const always = structsByValue(definition);
   // Compiled on first use: definitions such as JSONSchemaProps refer to themselves.
   const compile = (): Map<string, CompiledField> => {
     const compiled = new Map<string, CompiledField>();
@@ -261,8 +262,20 @@ function compileStruct(name: string, definition: Definition): Decoder {
       if (field.omitEmpty && isEmpty(decoded)) continue;
       result[key] = decoded;
     }
+    for (const key of always) if (result[key] === undefined) result[key] = {};
     return result;
   };
+}
+
+/** Structs that Go holds by value: there even when the text leaves them out. */
+function structsByValue(definition: Definition): string[] {
+  const names = definition.gvk === undefined ? ['spec', 'template', 'jobTemplate'] : ['metadata', 'spec', 'status'];
+  return names.filter((name) => {
+    const type = definition.fields?.[name]?.t;
+    if (typeof type !== 'string' || !type.startsWith('@') || definitionOf(type.slice(1)).fields === undefined)
+      return false;
+    return definition.gvk !== undefined || definition.required?.includes(name) === true;
+  });
 }
 
 function isEmpty(value: unknown): boolean {

@@ -12,11 +12,21 @@ export interface WireField {
 
 type Numbers = Readonly<Record<string, number>>;
 
+/** An embedded message: its number, the numbers of its fields, and what is embedded in it in turn. */
+interface Embedded {
+  readonly n: number;
+  readonly fields: Numbers;
+  readonly inner?: Embedded;
+}
+
+const opaque: Numbers = { opaque: 1 };
+const rule: Embedded = { n: 2, fields: { apiGroups: 1, apiVersions: 2, resources: 3, scope: 4 } };
+
 /**
  * Go structs embedded in others are messages of their own on the wire, and not there in JSON. By message: the number of the
  * embedded message and the numbers of its fields.
  */
-const inlined: Readonly<Record<string, { readonly n: number; readonly fields: Numbers }>> = {
+const inlined: Readonly<Record<string, Embedded>> = {
   'core.v1.Volume': {
     n: 2,
     fields: {
@@ -118,10 +128,11 @@ const inlined: Readonly<Record<string, { readonly n: number; readonly fields: Nu
   'core.v1.SecretKeySelector': { n: 1, fields: { name: 1 } },
   'core.v1.SecretProjection': { n: 1, fields: { name: 1 } },
   'networking.v1.IngressRule': { n: 2, fields: { http: 1 } },
-  'admissionregistration.v1.RuleWithOperations': {
-    n: 2,
-    fields: { apiGroups: 1, apiVersions: 2, resources: 3, scope: 4 },
-  },
+  'admissionregistration.v1.RuleWithOperations': rule,
+  'admissionregistration.v1.NamedRuleWithOperations': { n: 2, fields: { operations: 1 }, inner: rule },
+  'resource.v1.DeviceClassConfiguration': { n: 1, fields: opaque },
+  'resource.v1.DeviceClaimConfiguration': { n: 2, fields: opaque },
+  'resource.v1.DeviceAllocationConfiguration': { n: 3, fields: opaque },
 };
 
 /** Fields whose JSON name differs from the one on the wire; the table of facts pairs them by name and misses these. */
@@ -221,15 +232,21 @@ export function wireLayout(name: string): ReadonlyMap<number, WireField> {
 function build(definition: Definition, name: string): Map<number, WireField> {
   const layout = new Map<number, WireField>();
   const required = new Set(definition.required ?? []);
-  const inner = inlined[name];
-  const inline = new Map<number, WireField>();
+  const entryOf = (field: string): WireField => ({
+    name: field,
+    type: definition.fields![field]!.t,
+    keepsZero: pointers.has(field) || required.has(field),
+  });
   for (const [field, schema] of Object.entries(definition.fields ?? {})) {
-    const entry = { name: field, type: schema.t, keepsZero: pointers.has(field) || required.has(field) };
-    const innerNumber = inner?.fields[field];
     const number = schema.n ?? renamed[name]?.[field];
-    if (innerNumber !== undefined && schema.n === undefined) inline.set(innerNumber, entry);
-    else if (number !== undefined) layout.set(number, entry);
+    if (number !== undefined) layout.set(number, entryOf(field));
   }
-  if (inner !== undefined) layout.set(inner.n, { name: '', type: 'object', inline, keepsZero: false });
+  const embed = ({ n, fields, inner }: Embedded, around: Map<number, WireField>): void => {
+    const inline = new Map(Object.entries(fields).map(([field, number]) => [number, entryOf(field)]));
+    if (inner !== undefined) embed(inner, inline);
+    around.set(n, { name: '', type: 'object', inline, keepsZero: false });
+  };
+  const embedded = inlined[name];
+  if (embedded !== undefined) embed(embedded, layout);
   return layout;
 }

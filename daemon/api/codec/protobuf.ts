@@ -162,6 +162,7 @@ function readDefinition(name: string, bytes: Uint8Array, depth: number): unknown
   if (name.endsWith('.meta.v1.MicroTime')) return readTime(bytes, true);
   if (name.endsWith('.resource.Quantity')) return firstString(bytes) ?? '0';
   if (name.endsWith('.intstr.IntOrString')) return readIntOrString(bytes);
+  if (name.includes('.JSONSchemaPropsOr')) return readSchemaOr(bytes, depth);
   const { t } = definitionOf(name);
   if (t !== undefined) return readRaw(bytes);
   return decodeMessage(name, bytes, depth);
@@ -204,6 +205,28 @@ function readIntOrString(bytes: Uint8Array): number | string {
     return true;
   });
   return isString ? text : number;
+}
+
+/** `JSONSchemaPropsOrArray`, `OrBool` and `OrStringArray`: the one of the two that is set. */
+function readSchemaOr(bytes: Uint8Array, depth: number): unknown {
+  const schema = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
+  const schemas: unknown[] = [];
+  const texts: string[] = [];
+  let single: unknown;
+  let allowed: boolean | undefined;
+  eachField(new BinaryReader(bytes), (number, wire, reader) => {
+    if (number === 1 && wire === WireType.Varint) allowed = reader.bool();
+    else if (number === 1) single = decodeMessage(schema, reader.bytes(), depth);
+    else if (number === 2) {
+      const inner = reader.bytes();
+      // A list of texts and a schema share this number: a text that decodes as a schema would start with a tag.
+      if (allowed !== undefined) single = decodeMessage(schema, inner, depth);
+      else if (isMessage(schema, inner)) schemas.push(decodeMessage(schema, inner, depth));
+      else texts.push(Buffer.from(inner).toString());
+    } else return false;
+    return true;
+  });
+  return single ?? allowed ?? (texts.length > 0 ? texts : schemas);
 }
 
 /** JSON text carried as bytes: `RawExtension`, `FieldsV1`, `JSON`. */

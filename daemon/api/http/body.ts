@@ -124,13 +124,14 @@ export function parseYaml(text: string, kind: string): RequestBody {
   const problem = document.errors[0];
   if (problem !== undefined) throw unreadableBody(kind, `yaml: ${problem.message.split('\n')[0]}`, text);
   const duplicates: string[] = [];
-  findDuplicates(document.contents, '', duplicates);
   let value: unknown;
   try {
-    value = document.toJS({ maxAliasCount: 100 });
+    // Through text and back: aliases become copies, and one that holds itself is refused.
+    value = JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 100 })) ?? 'null');
   } catch (error) {
     throw badRequest(`error converting YAML to JSON: yaml: ${error instanceof Error ? error.message : String(error)}`);
   }
+  findDuplicates(document.contents, '', duplicates);
   return { value, duplicates };
 }
 

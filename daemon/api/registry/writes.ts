@@ -4,7 +4,7 @@ import { apiVersionOf, type KubernetesObject } from '../../apimachinery/resource
 import { formatTime } from '../../apimachinery/time.ts';
 import type { Identity } from '../../client/api-client.ts';
 import type { AdmissionChain, AdmissionOperation, AdmissionRequest } from '../admission/admission.ts';
-import { decodeBody, type FieldValidation, type RequestBody } from '../codec/decode-body.ts';
+import { decodeBody, type FieldValidation, invalidPatch, type RequestBody } from '../codec/decode-body.ts';
 import type { FieldError, ResourceRow, UpdateStrategy, WriteContext } from '../resources/resource-row.ts';
 import {
   alreadyExists,
@@ -235,7 +235,7 @@ export class Writes {
   /** A patch: `patch` makes the JSON of the next object from that of the current one. */
   async patch(
     target: UpdateTarget,
-    patch: (current: KubernetesObject) => { value: unknown },
+    patch: (current: KubernetesObject) => { value: unknown; shown?: unknown },
     write: WriteRequest,
     operation: WriteOperation = 'Update',
   ): Promise<StoredObject> {
@@ -245,8 +245,13 @@ export class Writes {
       (current) => {
         // A retry must not warn twice.
         const warnings = new Set<string>();
-        const next = decodeBody<KubernetesObject>(row.handle, patch(current), write.fieldValidation, (text) =>
-          warnings.add(text),
+        const patched = patch(current);
+        const next = decodeBody<KubernetesObject>(
+          row.handle,
+          patched,
+          write.fieldValidation,
+          (text) => warnings.add(text),
+          (why) => invalidPatch(patched.shown ?? JSON.stringify(patched.value), why),
         );
         for (const warning of warnings) write.warn(warning);
         next.metadata ??= {};
