@@ -9,7 +9,7 @@
     {
       "target_name": "store",
       "sources": ["<!@(find native/store native/watch -name '*.cc' -not -name '*_test.cc' -not -name '*_fuzz.cc')"],
-      "libraries": ["-lrocksdb"]
+      "libraries": ["-lrocksdb", "-labsl_raw_logging_internal"]
     },
     {
       "target_name": "netlink",

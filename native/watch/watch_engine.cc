@@ -68,13 +68,20 @@ void WatchEngine::Synchronize(Watcher* watcher) {
   watcher->group = &group;
   watcher->place = group.watchers.size();
   group.watchers.push_back(watcher);
+  if (watcher->progress_wanted) ReportProgress(watcher);
+}
+
+void WatchEngine::ReportProgress(Watcher* watcher) {
+  // A change that can be read already, but is not handed over yet, comes first: its Notify is about to be called.
+  watcher->progress_wanted = synced_revision_ < store_->state().revision;
   if (watcher->progress_wanted) {
-    watcher->progress_wanted = false;
-    WatchBatch batch;
-    batch.revision = synced_revision_;
-    batch.notices.push_back({watcher->id, WatchBatch::Kind::kProgress, 0});
-    watcher->hub->Push(std::move(batch));
+    awaiting_notify_.push_back(watcher->id);
+    return;
   }
+  WatchBatch batch;
+  batch.revision = synced_revision_;
+  batch.notices.push_back({watcher->id, WatchBatch::Kind::kProgress, 0});
+  watcher->hub->Push(std::move(batch));
 }
 
 void WatchEngine::Desynchronize(Watcher* watcher, int64_t next) {
@@ -137,12 +144,9 @@ void WatchEngine::RequestProgress(uint32_t id) {
   if (it == watchers_.end()) return;
   if (it->second->group == nullptr) {
     it->second->progress_wanted = true;
-    return;
+  } else {
+    ReportProgress(it->second.get());
   }
-  WatchBatch batch;
-  batch.revision = synced_revision_;
-  batch.notices.push_back({id, WatchBatch::Kind::kProgress, 0});
-  it->second->hub->Push(std::move(batch));
 }
 
 void WatchEngine::Notify(const std::vector<WatchChange>& changes, int64_t revision) {
@@ -209,6 +213,12 @@ void WatchEngine::Notify(const std::vector<WatchChange>& changes, int64_t revisi
   for (Outgoing& out : outgoing) out.hub->Push(std::move(out.batch));
   for (const auto& [watcher, next] : lagging) {
     if (watcher->group != nullptr) Desynchronize(watcher, next);
+  }
+  std::vector<uint32_t> awaiting;
+  awaiting.swap(awaiting_notify_);
+  for (uint32_t id : awaiting) {
+    auto it = watchers_.find(id);
+    if (it != watchers_.end() && it->second->progress_wanted && it->second->group != nullptr) ReportProgress(it->second.get());
   }
 }
 

@@ -98,6 +98,7 @@ class WatchEngine {
 
   void Synchronize(Watcher* watcher);
   void Desynchronize(Watcher* watcher, int64_t next);
+  void ReportProgress(Watcher* watcher);
   void CatchUp();
   bool Eligible(const Watcher& watcher) const { return !watcher.paused && watcher.hub->roomy(); }
   bool PickFollowers(std::vector<Follower>* followers, int64_t* upto);
@@ -115,6 +116,7 @@ class WatchEngine {
   std::unordered_map<std::string, Group> exact_;
   IntervalTree<Group> ranges_;
   std::unordered_set<uint32_t> unsynced_;
+  std::vector<uint32_t> awaiting_notify_;  // Synced ones whose progress is reported with the next change.
   std::thread thread_;
 };
 
