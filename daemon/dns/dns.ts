@@ -90,14 +90,19 @@ export async function startDns(options: DnsOptions): Promise<Dns> {
   const service = provideService
     ? retry('the DNS Service cannot be made', () => ensureDnsService(client, listen.host))
     : undefined;
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    view.stop();
+    if (options.informers === undefined) await informers.stop();
+    await Promise.all([started, service]);
+    await (await server)?.close();
+  };
+  let stopped: Promise<void> | undefined;
   return {
     listening: Promise.all([server, started]).then(([listening]) => ({ port: listening?.port ?? 0 })),
-    async stop() {
-      stopping.abort();
-      view.stop();
-      if (options.informers === undefined) await informers.stop();
-      await Promise.all([started, service]);
-      await (await server)?.close();
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }

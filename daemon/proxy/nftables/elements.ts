@@ -25,6 +25,10 @@ export interface Element {
   readonly set: SetName;
   readonly key: string;
   readonly value: string;
+  /**
+   * The address and port it serves, of which a rule has all elements or none: those of two rules would not fit together. Empty: shared.
+   */
+  readonly frontend: string;
 }
 
 export const protocolNumbers: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
@@ -32,7 +36,8 @@ export const protocolNumbers: Readonly<Record<Protocol, number>> = { TCP: 6, UDP
 /** Everything one rule puts into the table of its family. */
 export function elementsOf(rule: ServicePortRule, nodeIps: readonly string[]): Element[] {
   const elements: Element[] = [];
-  const add = (set: SetName, key: string, value = '') => elements.push({ set, key, value });
+  let serving = '';
+  const add = (set: SetName, key: string, value = '') => elements.push({ set, key, value, frontend: serving });
   const port = portKey(rule.protocol, rule.port);
   const sticky = rule.affinitySeconds > 0;
 
@@ -46,6 +51,7 @@ export function elementsOf(rule: ServicePortRule, nodeIps: readonly string[]): E
   const internal = internalEndpoints(rule);
   const clusterKey = address(rule.clusterIp) + port;
   add('cluster-ips', address(rule.clusterIp));
+  serving = clusterKey;
   const internalMap = rule.internalLocal ? 'local-endpoints' : 'endpoints';
   const chooseInternal = chooseChain(internalMap, internal.length, sticky);
   if (sticky) add('sticky-services', clusterKey, rememberChain(rule.affinitySeconds));
@@ -59,6 +65,7 @@ export function elementsOf(rule: ServicePortRule, nodeIps: readonly string[]): E
   // What is reached from outside.
   const external = externalEndpoints(rule);
   const frontend = (key: string, verdicts: SetName, cluster: SetName, local: SetName, withoutEndpoints: SetName) => {
+    serving = key;
     const chooseCluster = chooseChain(cluster, rule.clusterEndpoints.length, sticky);
     if (rule.externalLocal) {
       const chooseLocal = chooseChain(local, rule.localEndpoints.length, sticky);
@@ -94,6 +101,7 @@ export function elementsOf(rule: ServicePortRule, nodeIps: readonly string[]): E
   if (rule.sourceRanges.length > 0) {
     for (const ip of rule.loadBalancerIps) {
       const key = address(ip) + port;
+      serving = key;
       add('firewalled', key);
       for (const [first, last] of allowedSources(rule, ip, nodeIps)) {
         add('firewall-allowed', key + first + key + last);
@@ -102,6 +110,7 @@ export function elementsOf(rule: ServicePortRule, nodeIps: readonly string[]): E
   }
 
   // A pod that reaches itself through a Service must not see its own address as the client's: it would answer itself directly.
+  serving = '';
   const local = [...rule.clusterEndpoints, ...rule.localEndpoints].filter((endpoint) => endpoint.local);
   for (const ip of new Set(local.map((endpoint) => endpoint.ip))) add('hairpin', address(ip) + address(ip));
   return elements;

@@ -76,8 +76,6 @@ export interface SetLayout {
   readonly interval: boolean;
   /** Filled by packets, not by us. */
   readonly dynamic: boolean;
-  /** Several rules may want the same element. */
-  readonly shared: boolean;
 }
 
 interface Field {
@@ -112,7 +110,7 @@ export class Layout {
       name: SetName,
       key: readonly Field[],
       data: 'nothing' | 'verdict' | readonly Field[],
-      kind: 'plain' | 'dynamic' | 'interval' | 'shared' = 'plain',
+      kind: 'plain' | 'dynamic' | 'interval' = 'plain',
     ): void => {
       const hasData = typeof data !== 'string';
       const flags =
@@ -125,7 +123,6 @@ export class Layout {
         holds: hasData ? 'data' : data,
         interval: kind === 'interval',
         dynamic: kind === 'dynamic',
-        shared: kind === 'shared',
       });
       this.#definitions.push({
         operation: 'addSet',
@@ -154,8 +151,8 @@ export class Layout {
     define('sticky-nodeports', nodePort, 'verdict');
     define('affinity', [address, ...service], endpoint, 'dynamic');
     define('nodeport-affinity', [address, ...nodePort], endpoint, 'dynamic');
-    define('hairpin', [address, address], 'nothing', 'shared');
-    define('cluster-ips', [address], 'nothing', 'shared');
+    define('hairpin', [address, address], 'nothing');
+    define('cluster-ips', [address], 'nothing');
     define('no-endpoint-services', service, 'verdict');
     define('no-endpoint-nodeports', nodePort, 'verdict');
     define('firewalled', service, 'nothing');

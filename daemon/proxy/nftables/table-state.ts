@@ -5,8 +5,7 @@ import { type Layout, type SetName, tableName, verdictOf } from './layout.ts';
 
 interface Held {
   readonly value: string;
-  /** Key of the rule that put it there; of a shared element: the first. */
-  readonly owner: string;
+  /** How many rules want it; more than one only where elements are shared. */
   count: number;
 }
 
@@ -18,7 +17,7 @@ export interface TableChange {
 
 /**
  * What one table holds, element by element, and what changed in it since the last `takeChange`. Where two rules want the
- * same element, such as an external IP and port of two Services, the first has it until it goes.
+ * same address and port, such as an external IP of two Services, the first has it until it goes.
  */
 export class TableState {
   readonly #layout: Layout;
@@ -29,6 +28,8 @@ export class TableState {
   /** How many elements and chains lead to each chain. */
   readonly #chainUses = new Map<string, number>();
   readonly #chains = new Set<string>();
+  /** Which rule, by key, has each address and port. */
+  readonly #owners = new Map<string, string>();
   readonly #conflicted = new Map<string, ServicePortRule>();
 
   constructor(layout: Layout, nodeIps: readonly string[]) {
@@ -46,29 +47,25 @@ export class TableState {
 
   add(rule: ServicePortRule): void {
     for (const element of elementsOf(rule, this.#nodeIps)) {
+      if (!this.#claim(element.frontend, rule)) continue;
       const held = this.#elements.get(element.set)!.get(element.key);
-      if (held === undefined) {
-        this.#put(element, rule.key);
-      } else if (this.#layout.sets.get(element.set)!.shared) {
-        held.count++;
-      } else if (held.owner !== rule.key) {
-        this.#conflicted.set(rule.key, rule);
-      }
+      if (held === undefined) this.#put(element);
+      else if (element.frontend === '') held.count++;
     }
   }
 
   remove(rule: ServicePortRule): void {
     this.#conflicted.delete(rule.key);
+    const released = new Set<string>();
     for (const element of elementsOf(rule, this.#nodeIps)) {
+      if (element.frontend !== '' && this.#owners.get(element.frontend) !== rule.key) continue;
+      released.add(element.frontend);
       const held = this.#elements.get(element.set)!.get(element.key);
       if (held === undefined) continue;
-      if (this.#layout.sets.get(element.set)!.shared) {
-        held.count--;
-        if (held.count === 0) this.#take(element.set, element.key);
-      } else if (held.owner === rule.key) {
-        this.#take(element.set, element.key);
-      }
+      held.count--;
+      if (held.count === 0) this.#take(element.set, element.key);
     }
+    for (const frontend of released) this.#owners.delete(frontend);
   }
 
   /** Gives rules that were refused an element what has become free. */
@@ -116,9 +113,18 @@ export class TableState {
     return { operations, added: addedCount, removed: removedCount };
   }
 
-  #put(element: Element, owner: string): void {
+  /** True when the rule has the frontend; an empty one belongs to all. */
+  #claim(frontend: string, rule: ServicePortRule): boolean {
+    if (frontend === '') return true;
+    const owner = this.#owners.get(frontend);
+    if (owner === undefined) this.#owners.set(frontend, rule.key);
+    else if (owner !== rule.key) this.#conflicted.set(rule.key, rule);
+    return owner === undefined || owner === rule.key;
+  }
+
+  #put(element: Element): void {
     this.#touch(element.set, element.key);
-    this.#elements.get(element.set)!.set(element.key, { value: element.value, owner, count: 1 });
+    this.#elements.get(element.set)!.set(element.key, { value: element.value, count: 1 });
   }
 
   #take(set: SetName, key: string): void {
