@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Pod, Taint } from '../apimachinery/types/core-v1.ts';
 import { pods, services } from '../apimachinery/types/resources.ts';
@@ -134,7 +133,6 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const registration = new NodeRegistration({
     client,
     nodeName,
-    hostname: hostname().toLowerCase(),
     labels: options.nodeLabels ?? {},
     taints: options.taints ?? [],
     events,
@@ -142,7 +140,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     facts: async () => ({
       addresses: [
         { type: 'InternalIP', address: nodeIp },
-        { type: 'Hostname', address: hostname().toLowerCase() },
+        { type: 'Hostname', address: nodeName },
       ],
       port,
       info: systemInfo(`${version.runtimeName}://${version.runtimeVersion}`, kubernetesVersion),

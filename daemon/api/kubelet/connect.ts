@@ -77,7 +77,7 @@ export class Connector {
       if (value !== null) passed.set(name, value);
     }
     const path = `/containerLogs/${pathOf(pod)}/${container}${passed.size > 0 ? `?${passed}` : ''}`;
-    await passThrough(exchange, { ...upstream, path });
+    await passThrough(exchange, { ...upstream, path }, true);
   }
 
   async #command(context: HandlerContext, what: 'exec' | 'attach'): Promise<void> {

@@ -52,13 +52,36 @@ function open(upstream: Upstream, method: string, headers: Record<string, string
     : httpRequest(options);
 }
 
-/** Passes a plain request on and streams the answer back. Resolves when the answer is complete. */
-export function passThrough(exchange: Exchange, upstream: Upstream): Promise<void> {
+/** What is read of a refusal's text. */
+const MAX_REFUSAL = 10_000;
+
+/** A kubelet refuses in plain text; the API says the same as a Status. */
+async function refusalOf(response: IncomingMessage): Promise<Error> {
+  let text = '';
+  for await (const chunk of response) {
+    text += String(chunk);
+    if (text.length > MAX_REFUSAL) break;
+  }
+  const code = response.statusCode ?? 502;
+  if (code === 400) return apiError('BadRequest', text.trimEnd());
+  if (code === 404) return apiError('NotFound', `the server could not find the requested resource (${text.trimEnd()})`);
+  return apiError('InternalError', `Internal error occurred: ${text.trimEnd()}`);
+}
+
+/**
+ * Passes a plain request on and streams the answer back. Resolves when the answer is complete; with `refuse` it rejects with
+ * an ApiError when the answer is a refusal, instead of passing that on as it is.
+ */
+export function passThrough(exchange: Exchange, upstream: Upstream, refuse = false): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = open(upstream, exchange.method, forwarded(exchange));
     request.on('error', (error) => reject(dialError(upstream, error)));
     request.on('response', (response) => {
-      relay(exchange, response).then(resolve, reject);
+      const refused = refuse && (response.statusCode ?? 502) >= 400;
+      (refused ? refusalOf(response).then((error) => Promise.reject(error)) : relay(exchange, response)).then(
+        resolve,
+        reject,
+      );
     });
     exchange.onClose(() => {
       request.destroy();

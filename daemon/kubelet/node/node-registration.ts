@@ -16,7 +16,6 @@ const REPORT_MS = 5 * 60_000;
 export interface RegistrationOptions {
   readonly client: ApiClient;
   readonly nodeName: string;
-  readonly hostname: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
   readonly facts: () => Promise<NodeFacts>;
@@ -87,7 +86,7 @@ export class NodeRegistration {
       'beta.kubernetes.io/os': 'linux',
       'kubernetes.io/arch': arch,
       'kubernetes.io/os': 'linux',
-      'kubernetes.io/hostname': this.#options.hostname,
+      'kubernetes.io/hostname': this.#options.nodeName,
     };
   }
 

@@ -140,7 +140,7 @@ export async function startKubeletServer(options: ServerOptions): Promise<Kubele
       const { code, message } = asHttpError(error);
       if (code >= 500) logger.warn({ err: error, path: request.url }, 'request to the kubelet failed');
       if (response.headersSent) response.destroy();
-      else response.writeHead(code, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${message}\n`);
+      else response.writeHead(code, { 'Content-Type': 'text/plain; charset=utf-8' }).end(message);
     }
   };
 
@@ -154,10 +154,9 @@ export async function startKubeletServer(options: ServerOptions): Promise<Kubele
     } catch (error) {
       const { code, message } = asHttpError(error);
       if (socket.destroyed) return;
-      const body = `${message}\n`;
       socket.end(
         `HTTP/1.1 ${code} ${code === 404 ? 'Not Found' : 'Error'}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-          `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+          `Content-Length: ${Buffer.byteLength(message)}\r\nConnection: close\r\n\r\n${message}`,
       );
     }
   };

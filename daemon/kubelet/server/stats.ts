@@ -1,4 +1,5 @@
 import { readFile, statfs } from 'node:fs/promises';
+import { ContainerState } from '../../../proto/generated/cri/runtime/v1/api.ts';
 import { formatTime } from '../../apimachinery/time.ts';
 import { labels } from '../container/labels.ts';
 import type { KubeletContext } from '../context.ts';
@@ -85,7 +86,12 @@ function containerSummary(stats: ContainerStats, rates: UsageRates): ContainerSu
 /** What each pod's containers use, as the runtime counts it. */
 export async function podSummaries(context: KubeletContext, rates: UsageRates): Promise<PodSummary[]> {
   const pods = new Map<string, PodSummary & { containers: ContainerSummary[] }>();
-  for (const stats of await context.runtime.listContainerStats()) {
+  const [all, running] = await Promise.all([
+    context.runtime.listContainerStats(),
+    context.runtime.listContainers({ state: { state: ContainerState.CONTAINER_RUNNING } }),
+  ]);
+  const ids = new Set(running.map(({ id }) => id));
+  for (const stats of all.filter(({ attributes }) => ids.has(attributes?.id ?? ''))) {
     const label = (name: string): string => stats.attributes?.labels[name] ?? '';
     const uid = label(labels.podUid);
     if (uid === '') continue;

@@ -1,4 +1,5 @@
 import { ContainerState as RuntimeState } from '../../../proto/generated/cri/runtime/v1/api.ts';
+import { formatTime } from '../../apimachinery/time.ts';
 import type {
   Container,
   ContainerState,
@@ -29,13 +30,8 @@ export interface StatusInput {
   readonly terminated: boolean;
 }
 
-/** Nanoseconds since the epoch as RFC 3339, in whole seconds; zero is no time. */
-export function timeOf(nanos: bigint): string | undefined {
-  return nanos === 0n ? undefined : new Date(Number(nanos / 1_000_000n)).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-/** Times that Go leaves zero are written as `null`. */
-const time = (nanos: bigint): string => timeOf(nanos) ?? (null as unknown as string);
+/** Nanoseconds since the epoch as RFC 3339, in whole seconds. What never happened shows as the epoch itself. */
+const time = (nanos: bigint): string => formatTime(new Date(Number(nanos / 1_000_000n)));
 
 const waiting = (reason: string, message?: string): ContainerState => ({
   waiting: { reason, ...(message === undefined || message === '' ? {} : { message }) },
