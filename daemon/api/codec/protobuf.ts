@@ -162,7 +162,7 @@ function readDefinition(name: string, bytes: Uint8Array, depth: number): unknown
   if (name.endsWith('.meta.v1.MicroTime')) return readTime(bytes, true);
   if (name.endsWith('.resource.Quantity')) return firstString(bytes) ?? '0';
   if (name.endsWith('.intstr.IntOrString')) return readIntOrString(bytes);
-  if (name.includes('.JSONSchemaPropsOr')) return readSchemaOr(bytes, depth);
+  if (name.includes('.JSONSchemaPropsOr')) return readSchemaOr(name, bytes, depth);
   const { t } = definitionOf(name);
   if (t !== undefined) return readRaw(bytes);
   return decodeMessage(name, bytes, depth);
@@ -208,25 +208,20 @@ function readIntOrString(bytes: Uint8Array): number | string {
 }
 
 /** `JSONSchemaPropsOrArray`, `OrBool` and `OrStringArray`: the one of the two that is set. */
-function readSchemaOr(bytes: Uint8Array, depth: number): unknown {
-  const schema = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
-  const schemas: unknown[] = [];
-  const texts: string[] = [];
+function readSchemaOr(name: string, bytes: Uint8Array, depth: number): unknown {
+  const schema = name.slice(0, name.indexOf('Or'));
+  const orBool = name.endsWith('OrBool');
+  const list: unknown[] = [];
   let single: unknown;
-  let allowed: boolean | undefined;
-  eachField(new BinaryReader(bytes), (number, wire, reader) => {
-    if (number === 1 && wire === WireType.Varint) allowed = reader.bool();
-    else if (number === 1) single = decodeMessage(schema, reader.bytes(), depth);
-    else if (number === 2) {
-      const inner = reader.bytes();
-      // A list of texts and a schema share this number: a text that decodes as a schema would start with a tag.
-      if (allowed !== undefined) single = decodeMessage(schema, inner, depth);
-      else if (isMessage(schema, inner)) schemas.push(decodeMessage(schema, inner, depth));
-      else texts.push(Buffer.from(inner).toString());
-    } else return false;
+  eachField(new BinaryReader(bytes), (number, _wire, reader) => {
+    if (orBool && number === 1) single ??= reader.bool();
+    else if (number === 1 || (orBool && number === 2)) single = decodeMessage(schema, reader.bytes(), depth);
+    else if (number === 2)
+      list.push(name.endsWith('OrStringArray') ? reader.string() : decodeMessage(schema, reader.bytes(), depth));
+    else return false;
     return true;
   });
-  return single ?? allowed ?? (texts.length > 0 ? texts : schemas);
+  return single ?? list;
 }
 
 /** JSON text carried as bytes: `RawExtension`, `FieldsV1`, `JSON`. */
