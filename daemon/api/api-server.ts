@@ -35,6 +35,7 @@ import { ResourceHandler } from './http/resource-handler.ts';
 import { listen } from './http/tls-listener.ts';
 import { Connector } from './kubelet/connect.ts';
 import { OpenApi } from './openapi/openapi.ts';
+import { trackUpdate } from './patch/managed-fields.ts';
 import { Registry } from './registry/registry.ts';
 import { reserveForServices } from './registry/service-reservations.ts';
 import { ResourceApi, type VirtualResource } from './resource-api.ts';
@@ -90,6 +91,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const registry: Registry = new Registry({
     store,
     rows: resourceRows,
+    track: trackUpdate,
     admission: new AdmissionChain([
       namespaceLifecycle(() => registry),
       serviceAccountAdmission(() => registry),

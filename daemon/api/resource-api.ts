@@ -1,14 +1,18 @@
-import type { KubernetesObject, Resource } from '../apimachinery/resource.ts';
+import { isApiError } from '../apimachinery/api-error.ts';
+import { apiVersionOf, type KubernetesObject, type Resource } from '../apimachinery/resource.ts';
 import type { PatchType } from '../client/api-client.ts';
 import type { AuthorizerChain } from './authorization/authorizer.ts';
 import type { RbacAuthorizer } from './authorization/rbac.ts';
 import type { RequestBody } from './codec/decode-body.ts';
+import { decodeBody } from './codec/decode-body.ts';
 import type { HandlerContext } from './http/resource-handler.ts';
+import { applyServerSide } from './patch/apply.ts';
 import { applyPatch } from './patch/patch.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoredObject } from './registry/stored-object.ts';
 import type { UpdateTarget, WriteRequest } from './registry/writes.ts';
 import type { ResourceRow } from './resources/resource-row.ts';
+import { badRequest } from './status-errors.ts';
 import { ScaleApi } from './subresources/scale.ts';
 
 export interface SubresourceCreate {
@@ -96,17 +100,70 @@ export class ResourceApi {
     write: WriteRequest,
     force: boolean,
   ): Promise<{ object: StoredObject; created: boolean }> {
+    if (type === 'apply') return this.#apply(target, patch, write, force);
     const { definition } = target.row.handle;
-    void force;
-    const kind = type === 'apply' ? 'merge' : type;
     const object = await this.registry.writes.patch(
       target,
       (current) => ({
-        value: applyPatch({ type: kind, patch, object: current, definition }),
-        ...(kind === 'strategic' ? { shown: patch } : {}),
+        value: applyPatch({ type, patch, object: current, definition }),
+        ...(type === 'strategic' ? { shown: patch } : {}),
       }),
       write,
     );
     return { object, created: false };
+  }
+  /** Server-side apply: the configuration merged into the object, which is created when there is none. */
+  async #apply(
+    target: UpdateTarget,
+    patch: unknown,
+    write: WriteRequest,
+    force: boolean,
+  ): Promise<{ object: StoredObject; created: boolean }> {
+    const { row, namespace, name, subresource } = target;
+    const { handle } = row;
+    // Types and unknown fields are the configuration's own: checked before it is merged with anything.
+    const checked = decodeBody<KubernetesObject>(handle, { value: patch }, write.fieldValidation, write.warn);
+    const given = checked.metadata?.name ?? '';
+    if (given !== '' && given !== name) {
+      throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+    }
+    const sent = patch as KubernetesObject;
+    const config = {
+      ...sent,
+      metadata: {
+        ...sent.metadata,
+        name,
+        ...(handle.namespaced ? { namespace: sent.metadata?.namespace ?? namespace } : {}),
+      },
+    };
+    const merge = (live: KubernetesObject | undefined) => ({
+      value: applyServerSide({
+        live,
+        config,
+        definition: handle.definition,
+        manager: write.fieldManager,
+        subresource,
+        apiVersion: apiVersionOf(handle),
+        force,
+        now: new Date(),
+      }),
+    });
+    const quiet: WriteRequest = { ...write, fieldValidation: 'Ignore', operation: 'Apply' };
+    try {
+      return { object: await this.registry.writes.patch(target, merge, quiet), created: false };
+    } catch (error) {
+      if (subresource !== '' || !isApiError(error, 'NotFound') || error.status.details?.name !== name) throw error;
+      if (checked.metadata?.uid || checked.metadata?.resourceVersion) throw error;
+    }
+    try {
+      return {
+        object: await this.registry.writes.create(row, namespace, merge(undefined), quiet, name),
+        created: true,
+      };
+    } catch (error) {
+      if (!isApiError(error, 'AlreadyExists')) throw error;
+      // Someone else was first: what they made is what to merge with.
+      return { object: await this.registry.writes.patch(target, merge, quiet), created: false };
+    }
   }
 }

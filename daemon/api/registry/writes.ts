@@ -28,6 +28,8 @@ export interface WriteRequest {
   readonly fieldManager: string;
   readonly fieldValidation: FieldValidation;
   readonly warn: (text: string) => void;
+  /** `Apply`: the managed fields are written already, and no resource version is needed. */
+  readonly operation?: 'Update' | 'Apply';
 }
 
 export interface UpdateTarget {
@@ -41,15 +43,17 @@ export interface UpdateTarget {
 /** What an update computes from the current object: the next one (a fresh copy, never the current object changed). */
 export type ComputeUpdate = (current: KubernetesObject) => KubernetesObject | Promise<KubernetesObject>;
 
-/** How the update came about, for managed fields. */
-export type WriteOperation = 'Update' | 'Apply';
-
 /** Keeps `metadata.managedFields` of a write; the patch module's, so that apply and update agree. */
 export type TrackFields = (
   object: KubernetesObject,
   old: KubernetesObject | undefined,
   row: ResourceRow,
-  write: { readonly manager: string; readonly subresource: string; readonly now: Date },
+  write: {
+    readonly manager: string;
+    readonly subresource: string;
+    readonly now: Date;
+    readonly operation?: 'Update' | 'Apply';
+  },
 ) => void;
 
 const maxAttempts = 20;
@@ -166,7 +170,7 @@ export class Writes {
     row.prepareForCreate?.(object, context);
     const held = this.reserve?.(row, object, undefined);
     return this.#holding(held, async () => {
-      this.#track?.(object, undefined, row, { manager: write.fieldManager, subresource: '', now });
+      this.#track?.(object, undefined, row, tracked(write, '', now));
       this.#refuseInvalid(row, metadata.name ?? '', [
         ...(metadata.name ? [] : [nameRequired]),
         ...(held?.errors ?? []),
@@ -237,7 +241,6 @@ export class Writes {
     target: UpdateTarget,
     patch: (current: KubernetesObject) => { value: unknown; shown?: unknown },
     write: WriteRequest,
-    operation: WriteOperation = 'Update',
   ): Promise<StoredObject> {
     const { row, name } = target;
     return this.update(
@@ -262,7 +265,6 @@ export class Writes {
         return next;
       },
       write,
-      operation,
     );
   }
 
@@ -270,12 +272,7 @@ export class Writes {
    * Reads, computes, checks and writes until no one else wrote in between. A `compute` whose result carries a resource
    * version other than the current one fails with a conflict. An update that changes nothing writes nothing.
    */
-  async update(
-    target: UpdateTarget,
-    compute: ComputeUpdate,
-    write: WriteRequest,
-    operation: WriteOperation = 'Update',
-  ): Promise<StoredObject> {
+  async update(target: UpdateTarget, compute: ComputeUpdate, write: WriteRequest): Promise<StoredObject> {
     const { row, namespace, name } = target;
     const key = cacheKey(namespace, name);
     let current = this.#objects.cached(row, key);
@@ -289,7 +286,7 @@ export class Writes {
       const view = current.viewAs(row);
       let prepared: { next: KubernetesObject; held: Reservation | undefined } | undefined;
       try {
-        prepared = await this.#prepareUpdate(target, view.object, await compute(view.object), write, operation);
+        prepared = await this.#prepareUpdate(target, view.object, await compute(view.object), write);
       } catch (error) {
         // A refusal counts only if it was about the newest state.
         if (fresh) throw error;
@@ -336,7 +333,6 @@ export class Writes {
     old: KubernetesObject,
     next: KubernetesObject,
     write: WriteRequest,
-    operation: WriteOperation,
   ): Promise<{ next: KubernetesObject; held: Reservation | undefined } | undefined> {
     const { row, namespace, name, subresource } = target;
     const now = new Date();
@@ -346,7 +342,7 @@ export class Writes {
     const oldMetadata = old.metadata!;
     const version = metadata.resourceVersion ?? '';
     if (version === '') {
-      if (row.allowUnconditionalUpdate === false && operation === 'Update') {
+      if (row.allowUnconditionalUpdate === false && write.operation !== 'Apply') {
         throw invalid(row.handle, name, [
           {
             type: 'FieldValueInvalid',
@@ -405,7 +401,7 @@ export class Writes {
       if (generation > 0) metadata.generation = generation;
     }
     if (jsonEqual(next, old)) return false;
-    this.#track?.(next, old, row, { manager: write.fieldManager, subresource, now: context.now });
+    this.#track?.(next, old, row, tracked(write, subresource, context.now));
     this.#refuseInvalid(row, name, [
       ...(held?.errors ?? []),
       ...metadataChanges(next, old),
@@ -532,6 +528,11 @@ export function mayBeRemoved(object: KubernetesObject): boolean {
   const specFinalizers =
     object.kind === 'Namespace' ? (object as { spec?: { finalizers?: string[] } }).spec?.finalizers : [];
   return (specFinalizers?.length ?? 0) === 0;
+}
+
+function tracked(write: WriteRequest, subresource: string, now: Date) {
+  const { fieldManager: manager, operation = 'Update' } = write;
+  return { manager, subresource, now, operation };
 }
 
 export function writeContext(write: WriteRequest, namespace: string, subresource: string, now: Date): WriteContext {
