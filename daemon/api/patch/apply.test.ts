@@ -146,6 +146,15 @@ t.test('lists by key', (t) => {
   t.end();
 });
 
+t.test('another spelling of a quantity is the same value', (t) => {
+  const limits = (cpu: string) =>
+    ({ template: { spec: { containers: [{ name: 'c', resources: { limits: { cpu } } }] } } }) as Spec;
+  const first = applySpec(undefined, 'a', limits('0.1'));
+  t.equal(first.spec.template.spec.containers[0]?.resources?.limits?.['cpu'], '100m');
+  t.equal(applySpec(first, 'b', limits('0.10')).metadata.managedFields?.length, 2);
+  t.end();
+});
+
 t.test('plain writes', (t) => {
   const row = { handle: deployments } as never;
   const object = {

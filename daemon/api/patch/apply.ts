@@ -1,5 +1,6 @@
 import { ApiError, apiError } from '../../apimachinery/api-error.ts';
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
+import { decodeObject } from '../codec/decode.ts';
 import { mergeApplied, pruneUnowned } from './apply-merge.ts';
 import {
   difference,
@@ -50,7 +51,7 @@ export function applyServerSide<T extends KubernetesObject>(request: ApplyReques
   if (request.config.metadata?.managedFields !== undefined && request.config.metadata.managedFields.length > 0) {
     throw apiError('BadRequest', 'metadata.managedFields must be nil');
   }
-  const config = withoutNulls(request.config as unknown as JsonObject);
+  const config = canonical(request.config as unknown as JsonObject, definition);
   const shape = shapeOfDefinition(definition);
   const managers = decodeManagers(live?.metadata?.managedFields);
   adoptUnmanaged(managers, live, definition, now);
@@ -160,6 +161,11 @@ function refuseConflicts(managers: ReadonlyMap<string, Manager>, id: string, tou
     details: { causes },
     code: 409,
   });
+}
+
+/** Quantities and times in the form they are stored in: another spelling of a value is no other value. */
+function canonical(config: JsonObject, definition: string): JsonObject {
+  return definition === '' ? withoutNulls(config) : decodeObject<JsonObject>(definition, config).object;
 }
 
 function withoutNulls(value: JsonObject): JsonObject {
