@@ -20,6 +20,9 @@ import { startReplicaSetController, startReplicationController } from './replica
 import { startRootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import { startServiceAccountController } from './serviceaccount/service-accounts.ts';
 import { startStatefulSetController } from './statefulset/statefulset-controller.ts';
+import { startEphemeralVolumeController } from './volume/ephemeral-volumes.ts';
+import { startPersistentVolumeBinder } from './volume/persistent-volume-binder.ts';
+import { startClaimProtection, startVolumeProtection } from './volume/volume-protection.ts';
 
 const row = (
   name: string,
@@ -59,6 +62,22 @@ export const controllerRows: readonly ControllerRow[] = [
   row('taint-eviction-controller', 'node-controller', 4, startTaintEvictionController, 'taint-eviction-controller'),
   row('pod-garbage-collector-controller', 'pod-garbage-collector', 1, startPodGarbageCollector),
   row('ttl-controller', 'ttl-controller', 1, startTtlController),
+  row(
+    'persistentvolume-binder-controller',
+    'persistent-volume-binder',
+    1,
+    startPersistentVolumeBinder,
+    'persistentvolume-controller',
+  ),
+  row('persistentvolumeclaim-protection-controller', 'pvc-protection-controller', 1, startClaimProtection),
+  row('persistentvolume-protection-controller', 'pv-protection-controller', 1, startVolumeProtection),
+  row(
+    'ephemeral-volume-controller',
+    'ephemeral-volume-controller',
+    1,
+    startEphemeralVolumeController,
+    'ephemeral_volume',
+  ),
   row('resourcequota-controller', 'resourcequota-controller', 5, startResourceQuotaController),
   row('namespace-controller', 'namespace-controller', 5, startNamespaceController),
   row('garbage-collector-controller', 'generic-garbage-collector', 10, startGarbageCollector),
