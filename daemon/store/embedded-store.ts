@@ -9,6 +9,7 @@ import {
   encodePut,
   encodeTxn,
 } from './etcd-messages.ts';
+import { MembershipChanges } from './membership.ts';
 import type { NativeStore, NativeWatchHub, RequestKind } from './native.ts';
 import type { RaftThread } from './raft-thread.ts';
 import { type MemberRecord, memberKeyPrefix } from './raft-thread-protocol.ts';
@@ -48,6 +49,8 @@ export class EmbeddedStore implements Store {
   readonly #watches = new Map<number, { readonly handler: WatchHandler; readonly progress: boolean }>();
   readonly #leadershipListeners = new Set<(leader: boolean) => void>();
   readonly #progressTimer: NodeJS.Timeout;
+  readonly membership: MembershipChanges;
+  readonly #closeListeners: (() => void)[] = [];
   #closed = false;
 
   constructor(native: NativeStore, thread: RaftThread, memberId: bigint, clusterId: bigint) {
@@ -56,6 +59,7 @@ export class EmbeddedStore implements Store {
     this.memberId = memberId;
     this.clusterId = clusterId;
     this.#hub = native.createWatchHub();
+    this.membership = new MembershipChanges(thread, clusterId, () => this.members());
     this.#progressTimer = setInterval(() => {
       for (const [id, { progress }] of this.#watches) if (progress) this.#hub.requestProgress(id);
     }, progressInterval).unref();
@@ -119,11 +123,15 @@ export class EmbeddedStore implements Store {
   }
 
   async leaseGrant(ttlSeconds: number, id = 0n): Promise<{ id: bigint; ttl: number }> {
-    if (ttlSeconds > maxLeaseTtl) throw storeError('lease_ttl_too_large');
-    const chosen = id === 0n ? randomBytes(8).readBigInt64BE() & 0x7fff_ffff_ffff_ffffn || 1n : id;
-    const request = LeaseGrantRequest.encode({ TTL: BigInt(Math.trunc(ttlSeconds)), ID: chosen }).finish();
-    const response = LeaseGrantResponse.decode(await this.write('leaseGrant', request));
+    const response = LeaseGrantResponse.decode(await this.grantLease(BigInt(Math.trunc(ttlSeconds)), id));
     return { id: response.ID, ttl: Number(response.TTL) };
+  }
+
+  /** The encoded response; an id of 0 lets the store choose. */
+  async grantLease(ttl: bigint, id: bigint): Promise<Buffer> {
+    if (ttl > BigInt(maxLeaseTtl)) throw storeError('lease_ttl_too_large');
+    const ID = id === 0n ? randomBytes(8).readBigInt64BE() & 0x7fff_ffff_ffff_ffffn || 1n : id;
+    return this.write('leaseGrant', LeaseGrantRequest.encode({ TTL: ttl, ID }).finish());
   }
 
   async leaseRevoke(id: bigint): Promise<void> {
@@ -221,6 +229,21 @@ export class EmbeddedStore implements Store {
     for (const listener of this.#leadershipListeners) listener(leader);
   }
 
+  /** Resolves when that member leads; rejects with `timeout` when it does not within the time of a request. */
+  async moveLeader(target: number): Promise<void> {
+    this.thread.transferLeadership(target);
+    const limit = performance.now() + 5000;
+    while (this.thread.state?.leader !== target) {
+      if (performance.now() > limit) throw storeError('timeout');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Calls back before the native store is closed. */
+  onClose(listener: () => void): void {
+    this.#closeListeners.push(listener);
+  }
+
   /** Ends every watch; the native store is left to whoever opened it. */
   close(): void {
     if (this.#closed) return;
@@ -229,6 +252,7 @@ export class EmbeddedStore implements Store {
     for (const { handler } of this.#watches.values()) handler.onCancel(storeError('unavailable'));
     this.#watches.clear();
     this.#hub.close();
+    for (const listener of this.#closeListeners) listener();
   }
 
   #assertOpen(): void {

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../log/logger.ts';
-import { EmbeddedStore } from './embedded-store.ts';
+import { EmbeddedStore, etcdVersion, maxRequestBytes } from './embedded-store.ts';
+import { etcdMethods } from './etcd/services.ts';
+import { startGrpcServer } from './grpc/server.ts';
 import { deriveClusterId, deriveMemberId, type Identity, loadIdentity, randomToken, saveIdentity } from './identity.ts';
 import { openStore } from './native.ts';
 import { RaftThread } from './raft-thread.ts';
@@ -122,13 +124,26 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
   if (peerListen === undefined) await thread.confirmRead();
 
   const running = store;
+  const { clientListen } = options;
+  const clients =
+    clientListen &&
+    (await startGrpcServer({
+      host: clientListen.host,
+      port: clientListen.port,
+      tls: clientListen.tls,
+      methods: etcdMethods(running),
+      maxMessageBytes: maxRequestBytes + 512 * 1024,
+      plain: (path) => plainAnswer(running, path),
+      logger,
+    }));
   return {
     store,
-    clientAddress: undefined,
+    clientAddress: clients?.address,
     peerAddress,
     memberId: BigInt(identity.memberId),
     clusterId: identity.clusterId,
     stop: async () => {
+      await clients?.stop();
       running.close();
       await thread.stop();
       native.close();
@@ -173,4 +188,15 @@ function establish(options: EmbeddedStoreOptions): { identity: Identity; bootstr
 function listenUrls(listen: Listen | undefined): string[] {
   if (listen === undefined) return [];
   return [`${listen.tls === undefined ? 'http' : 'https'}://${listen.host}:${listen.port}`];
+}
+
+/** What etcd answers to plain requests on its client port. */
+function plainAnswer(store: EmbeddedStore, path: string): { status: number; body: string } | undefined {
+  if (path === '/version') {
+    return { status: 200, body: JSON.stringify({ etcdserver: etcdVersion, etcdcluster: etcdVersion }) };
+  }
+  if (path !== '/health') return undefined;
+  const leader = store.thread.state?.leader ?? 0;
+  if (leader !== 0) return { status: 200, body: '{"health":"true","reason":""}' };
+  return { status: 503, body: '{"health":"false","reason":"RAFT NO LEADER"}' };
 }
