@@ -16,6 +16,8 @@ export interface TestingServer {
   readonly admin: { readonly cert: string; readonly key: string };
   /** A client certificate for any user. */
   clientCertificate(name: string, groups: readonly string[]): { cert: string; key: string };
+  /** A serving certificate for an address. */
+  servingCertificate(address: string): { cert: string; key: string };
   /** Path of a kubeconfig for the administrator. */
   readonly kubeconfig: string;
   stop(): Promise<void>;
@@ -116,6 +118,8 @@ export async function startTestingServer(
     ca,
     admin,
     clientCertificate,
+    servingCertificate: (address) =>
+      certificate('/CN=kubelet', `subjectAltName=IP:${address}\nextendedKeyUsage=serverAuth\n`),
     kubeconfig,
     async stop() {
       await api.stop();
