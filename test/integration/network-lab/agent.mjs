@@ -61,7 +61,26 @@ function request({ protocol, host, port, localPort, localAddress, timeout = 1500
   });
 }
 
-const commands = { listen, request };
+/** Connects again and again for so many seconds; yields connections a second and the time of one in milliseconds. */
+async function rate({ host, port, seconds, concurrency = 8 }) {
+  const times = [];
+  let failed = 0;
+  const until = performance.now() + seconds * 1000;
+  const work = async () => {
+    while (performance.now() < until) {
+      const start = performance.now();
+      const { error } = await request({ protocol: 'TCP', host, port });
+      if (error === undefined) times.push(performance.now() - start);
+      else failed++;
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  times.sort((a, b) => a - b);
+  const at = (share) => times[Math.floor((times.length - 1) * share)];
+  return { perSecond: times.length / seconds, failed, median: at(0.5), high: at(0.99) };
+}
+
+const commands = { listen, request, rate };
 
 process.on('message', async ({ id, command, argument }) => {
   try {

@@ -11,6 +11,13 @@ export interface Reply {
   readonly error?: string;
 }
 
+export interface Rate {
+  readonly perSecond: number;
+  readonly failed: number;
+  readonly median: number;
+  readonly high: number;
+}
+
 export interface RequestOptions {
   readonly protocol?: 'TCP' | 'UDP';
   readonly localPort?: number;
@@ -63,6 +70,11 @@ export class Agent {
   async whoAnswers(host: string, port: number, count = 24, options: RequestOptions = {}): Promise<string[]> {
     const replies = await Promise.all(Array.from({ length: count }, () => this.request(host, port, options)));
     return [...new Set(replies.map((reply) => reply.name ?? reply.error ?? ''))].sort();
+  }
+
+  /** Connections a second, and milliseconds of one: the median and that of the slowest of a hundred. */
+  async rate(host: string, port: number, seconds: number): Promise<Rate> {
+    return (await this.#send('rate', { host, port, seconds })) as unknown as Rate;
   }
 
   async stop(): Promise<void> {

@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { TAP } from 'tap';
 
 const marker = 'BALSA_PRIVATE_NETWORK';
+
+const unshare = ['--net', '--mount', '--propagation', 'private'] as const;
 
 /**
  * Runs a test file in network and mount namespaces of its own, which vanish with its processes, however they end: nothing of
@@ -11,17 +13,33 @@ const marker = 'BALSA_PRIVATE_NETWORK';
 export function inPrivateNetwork(t: TAP, testFile: string): boolean {
   t.setTimeout(300_000);
   if (process.env[marker] !== undefined) {
-    execFileSync('mkdir', ['-p', '/run/netns']);
-    execFileSync('mount', ['-t', 'tmpfs', 'balsa-lab', '/run/netns']);
-    execFileSync('ip', ['link', 'set', 'lo', 'up']);
+    enter();
     return true;
   }
-  const file = fileURLToPath(testFile);
   t.spawn(
     'unshare',
-    ['--net', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, file],
+    [...unshare, process.execPath, ...process.execArgv, fileURLToPath(testFile)],
     { env: { ...process.env, [marker]: '1' }, timeout: 300_000 },
     'in a network of its own',
   );
   return false;
+}
+
+/** The same for a program; does not return outside. */
+export function enterPrivateNetwork(file: string): void {
+  if (process.env[marker] !== undefined) {
+    enter();
+    return;
+  }
+  const { status } = spawnSync('unshare', [...unshare, process.execPath, ...process.execArgv, fileURLToPath(file)], {
+    env: { ...process.env, [marker]: '1' },
+    stdio: 'inherit',
+  });
+  process.exit(status ?? 1);
+}
+
+function enter(): void {
+  execFileSync('mkdir', ['-p', '/run/netns']);
+  execFileSync('mount', ['-t', 'tmpfs', 'balsa-lab', '/run/netns']);
+  execFileSync('ip', ['link', 'set', 'lo', 'up']);
 }
