@@ -107,13 +107,13 @@ function compareFields(old: JsonObject, now: JsonObject, shape: Shape, added = f
     const after = now[name];
     if (before === after) continue;
     const { shape: child, always } = fieldOf(shape, name);
-    const changes = compareValue(always ? (before ?? {}) : before, after, child);
+    const changes = compareValue(added ? before : (before ?? always), after, child);
     if (changes !== undefined) parts.add(`f:${name}`, changes);
   }
   for (const name in old) {
     if (now[name] !== undefined || old[name] === undefined) continue;
     const { shape: child, always } = fieldOf(shape, name);
-    const changes = compareValue(old[name], always ? {} : undefined, child);
+    const changes = compareValue(old[name], removed ? undefined : always, child);
     if (changes !== undefined) parts.add(`f:${name}`, changes);
   }
   return parts.changes(added, removed);

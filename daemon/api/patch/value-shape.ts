@@ -19,8 +19,11 @@ export type Shape =
 
 export interface ShapeField {
   readonly shape: Shape;
-  /** Always there, as far as ownership goes: nobody is the one who added it. */
-  readonly always: boolean;
+  /**
+   * What the original holds in this field of a struct that is there, before anyone sets it: nobody owns having added it.
+   * Undefined: nothing.
+   */
+  readonly always: unknown;
 }
 
 const leaf: Shape = { kind: 'leaf' };
@@ -85,7 +88,9 @@ function structShape(name: string): Shape {
   structs.set(name, shape);
   for (const [field, facts] of Object.entries(definition.fields)) {
     const fieldShape = shapeOf(facts.t, facts);
-    fields.set(field, { shape: fieldShape, always: fieldShape.kind === 'struct' && alwaysThere.has(field) });
+    const isList = fieldShape.kind === 'keyed' && definition.required?.includes(field) === true;
+    const always = isList ? [] : fieldShape.kind === 'struct' && alwaysThere.has(field) ? {} : undefined;
+    fields.set(field, { shape: fieldShape, always });
   }
   return shape;
 }
@@ -113,9 +118,9 @@ export function shapeOfDefinition(definition: string): Shape {
   const shape: Shape = {
     kind: 'struct',
     fields: new Map([
-      ['metadata', { shape: structShape(metadataDefinition), always: true }],
-      ['spec', { shape: deduced, always: true }],
-      ['status', { shape: deduced, always: true }],
+      ['metadata', { shape: structShape(metadataDefinition), always: {} }],
+      ['spec', { shape: deduced, always: {} }],
+      ['status', { shape: deduced, always: {} }],
     ]),
   };
   structs.set('', shape);
@@ -124,8 +129,8 @@ export function shapeOfDefinition(definition: string): Shape {
 
 /** The shape of a value that is a field of an object of `shape`. */
 export function fieldOf(shape: Shape, name: string): ShapeField {
-  if (shape.kind === 'struct') return shape.fields.get(name) ?? { shape: deduced, always: false };
-  return { shape: shape.kind === 'map' ? shape.value : deduced, always: false };
+  if (shape.kind === 'struct') return shape.fields.get(name) ?? { shape: deduced, always: undefined };
+  return { shape: shape.kind === 'map' ? shape.value : deduced, always: undefined };
 }
 
 /** `k:{"name":"a"}` of an element of a keyed list; undefined when a key without a default is missing. */
