@@ -94,7 +94,8 @@ function installNpmPackages() {
   const install = () => {
     say('installing npm packages');
     const npm = process.env.npm_execpath;
-    const args = ['ci', '--no-progress', '--no-audit', '--no-fund', '--loglevel=error'];
+    // Not `npm ci`: it refuses a lock without the packages of other platforms, which some mirrors do not carry.
+    const args = ['install', '--no-save', '--no-progress', '--no-audit', '--no-fund', '--loglevel=error'];
     if (npm === undefined) run('npm', args);
     else run(process.execPath, [npm, ...args]);
   };
