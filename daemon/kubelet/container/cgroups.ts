@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Pod } from '../../apimachinery/types/core-v1.ts';
 import { uidOf } from './labels.ts';
-import { qosClass } from './qos.ts';
+import { type QosClass, qosClass } from './qos.ts';
 import { podLinuxResources } from './resources.ts';
 
 const run = promisify(execFile);
@@ -16,14 +17,18 @@ export interface CgroupHost {
   readonly cgroup2: boolean;
 }
 
-/** The cgroup that all containers of a pod are below, in the form the runtime's cgroup driver takes. */
-export function podCgroupParent(pod: Pod, systemd: boolean): string {
-  const qos = qosClass(pod).toLowerCase();
-  const uid = uidOf(pod);
-  const tier = qos === 'guaranteed' ? [] : [qos];
+const qosTiers: readonly QosClass[] = ['Guaranteed', 'Burstable', 'BestEffort'];
+
+function cgroupName(qos: QosClass, uid: string, systemd: boolean): string {
+  const tier = qos === 'Guaranteed' ? [] : [qos.toLowerCase()];
   return systemd
     ? `${['kubepods', ...tier, `pod${uid.replaceAll('-', '_')}`].join('-')}.slice`
     : `/${['kubepods', ...tier, `pod${uid}`].join('/')}`;
+}
+
+/** The cgroup that all containers of a pod are below, in the form the runtime's cgroup driver takes. */
+export function podCgroupParent(pod: Pod, systemd: boolean): string {
+  return cgroupName(qosClass(pod), uidOf(pod), systemd);
 }
 
 /** `kubepods-burstable-podX.slice` lies in `kubepods.slice/kubepods-burstable.slice/`. */
@@ -63,24 +68,46 @@ export async function ensurePodCgroup(pod: Pod, host: CgroupHost): Promise<void>
   if (resources.memoryLimitInBytes > 0n) await set('memory', 'memory.limit_in_bytes', resources.memoryLimitInBytes);
 }
 
-async function removeTree(directory: string): Promise<void> {
+/** Takes a cgroup and those below it away. False: a process is still in it. */
+async function removeTree(directory: string): Promise<boolean> {
   let children: string[];
   try {
     const entries = await readdir(directory, { withFileTypes: true });
     children = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
     throw error;
   }
-  for (const child of children) await removeTree(join(directory, child));
-  // Busy: the runtime has not yet let go of a process in it; housekeeping comes back.
-  await ignoring(['ENOENT', 'EBUSY', 'EROFS'], rmdir(directory));
+  let all = true;
+  for (const child of children) if (!(await removeTree(join(directory, child)))) all = false;
+  try {
+    await rmdir(directory);
+    return all;
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENOENT', 'EROFS'].includes(code)) return true;
+    if (['EBUSY', 'ENOTEMPTY'].includes(code)) return false;
+    throw error;
+  }
 }
 
-/** Takes a pod's cgroup away in every hierarchy; there may be none left. */
-export async function removePodCgroup(pod: Pod, host: CgroupHost): Promise<void> {
-  const parent = podCgroupParent(pod, host.systemd);
-  if (host.systemd) await run('systemctl', ['stop', parent]).catch(() => undefined); // Gone already, or no systemd.
-  const path = host.systemd ? slicePath(parent) : parent;
-  for (const hierarchy of await hierarchies(host.cgroup2)) await removeTree(join(hierarchy, path));
+/** A process that was killed leaves its cgroup a moment later. */
+const REMOVE_TRIES = 40;
+const REMOVE_PAUSE_MS = 50;
+
+/**
+ * Takes a pod's cgroup away in every hierarchy; there may be none left. Looks in the tiers of all QoS classes, because of a
+ * pod that the API no longer knows only the uid is left.
+ */
+export async function removePodCgroup(uid: string, host: CgroupHost): Promise<void> {
+  const parents = qosTiers.map((qos) => cgroupName(qos, uid, host.systemd));
+  if (host.systemd) await run('systemctl', ['stop', ...parents]).catch(() => undefined); // Gone already, or no systemd.
+  const paths = host.systemd ? parents.map(slicePath) : parents;
+  const directories = (await hierarchies(host.cgroup2)).flatMap((root) => paths.map((path) => join(root, path)));
+  let left = directories;
+  for (let tries = 0; left.length > 0 && tries < REMOVE_TRIES; tries++) {
+    if (tries > 0) await sleep(REMOVE_PAUSE_MS);
+    const removed = await Promise.all(left.map(removeTree));
+    left = left.filter((_, index) => removed[index] !== true);
+  }
 }

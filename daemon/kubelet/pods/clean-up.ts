@@ -19,7 +19,7 @@ export async function removePod(context: KubeletContext, pod: Pod, runtime: PodR
   await releasePod(context, pod);
   for (const { status } of runtime.containers) await context.runtime.removeContainer(status.id);
   for (const { id } of runtime.sandboxes) await context.runtime.removePodSandbox(id);
-  await removePodCgroup(pod, context.cgroups);
+  await removePodCgroup(uid, context.cgroups);
   await rm(podDirectory(context.paths, uid), { recursive: true, force: true });
   await rm(podLogDirectory(context.paths, pod), { recursive: true, force: true });
   context.crashes.forget(`${uid}/`);
