@@ -78,7 +78,8 @@ class SharedEvent implements NativeWatchEvent {
 }
 
 /**
- * All watchers of one thread: the store wakes the thread once for whatever has gathered, and one call fetches it.
+ * All watchers of one thread: the store wakes the thread once for whatever has gathered, and one call fetches it. A hub alone does not
+ * keep its process up.
  *
  * A watcher that cannot take more is paused: it then costs nothing, and on `resume` is caught up from history (or cancelled, when that
  * has been compacted meanwhile).

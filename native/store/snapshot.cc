@@ -109,6 +109,20 @@ rocksdb::Status SnapshotReader::Read(std::string* piece) {
   return rocksdb::Status::OK();
 }
 
+bool NextSnapshotRecord(std::string_view* records, bool* meta, std::string_view* key, std::string_view* value) {
+  if (records->size() < 9) return false;
+  char family = (*records)[0];
+  uint64_t key_size = ReadLittle32(records->data() + 1);
+  uint64_t value_size = ReadLittle32(records->data() + 5);
+  records->remove_prefix(9);
+  if (records->size() < key_size + value_size || (family != 'r' && family != 'm')) return false;
+  *meta = family == 'm';
+  *key = records->substr(0, key_size);
+  *value = records->substr(key_size, value_size);
+  records->remove_prefix(key_size + value_size);
+  return !(*meta && Local(*key));
+}
+
 rocksdb::Status SnapshotWriter::Begin(std::string_view head) {
   if (head.size() != kMagic.size() + 4 + 24 || head.substr(0, kMagic.size()) != kMagic) return Bad("is none of this store's");
   const char* at = head.data() + kMagic.size();
@@ -138,17 +152,12 @@ rocksdb::Status SnapshotWriter::Write(std::string_view piece) {
   if (kind != kRecordsPiece) return Bad("has a piece of an unknown kind");
   rocksdb::WriteBatch batch;
   while (!piece.empty()) {
-    if (piece.size() < 9) return Bad("is malformed");
-    char family = piece[0];
-    uint64_t key_size = ReadLittle32(piece.data() + 1);
-    uint64_t value_size = ReadLittle32(piece.data() + 5);
-    piece.remove_prefix(9);
-    if (piece.size() < key_size + value_size || (family != 'r' && family != 'm')) return Bad("is malformed");
-    std::string_view key = piece.substr(0, key_size);
-    if (family == 'm' && Local(key)) return Bad("is malformed");
-    batch.Put(family == 'm' ? database_->meta() : database_->revisions(), rocksdb::Slice(key.data(), key.size()),
-              rocksdb::Slice(piece.data() + key_size, value_size));
-    piece.remove_prefix(key_size + value_size);
+    bool meta = false;
+    std::string_view key;
+    std::string_view value;
+    if (!NextSnapshotRecord(&piece, &meta, &key, &value)) return Bad("is malformed");
+    batch.Put(meta ? database_->meta() : database_->revisions(), rocksdb::Slice(key.data(), key.size()),
+              rocksdb::Slice(value.data(), value.size()));
     records_++;
   }
   return database_->Write(&batch);

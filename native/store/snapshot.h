@@ -29,6 +29,9 @@ class SnapshotReader {
   uint64_t records_ = 0;
 };
 
+/// Takes the next record off a piece's; false when it is malformed.
+bool NextSnapshotRecord(std::string_view* records, bool* meta, std::string_view* key, std::string_view* value);
+
 /// Writes a snapshot's pieces into a new database beside the store's own.
 class SnapshotWriter {
  public:
