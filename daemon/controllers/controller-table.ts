@@ -1,3 +1,4 @@
+import { startHorizontalPodAutoscaler } from './autoscaling/horizontal-pod-autoscaler.ts';
 import type { ControllerRow } from './controller-context.ts';
 import { startCronJobController } from './cronjob/cronjob-controller.ts';
 import { startDaemonSetController } from './daemonset/daemonset-controller.ts';
@@ -5,6 +6,7 @@ import { startDeploymentController } from './deployment/deployment-controller.ts
 import { startDisruptionController } from './disruption/disruption-controller.ts';
 import { startEndpointsController } from './endpoints/endpoints-controller.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice-controller.ts';
+import { startEndpointSliceMirroring } from './endpointslice/endpointslice-mirroring.ts';
 import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
 import { startJobController } from './job/job-controller.ts';
 import { startTtlAfterFinishedController } from './job/ttl-after-finished.ts';
@@ -47,6 +49,7 @@ export const controllerRows: readonly ControllerRow[] = [
   row('job-controller', 'job-controller', 5, startJobController),
   row('cronjob-controller', 'cronjob-controller', 5, startCronJobController),
   row('ttl-after-finished-controller', 'ttl-after-finished-controller', 5, startTtlAfterFinishedController),
+  row('horizontal-pod-autoscaler-controller', 'horizontal-pod-autoscaler', 5, startHorizontalPodAutoscaler),
   row('disruption-controller', 'disruption-controller', 1, startDisruptionController, 'controllermanager'),
   row('clusterrole-aggregation-controller', 'clusterrole-aggregation-controller', 5, startClusterRoleAggregation),
   row(
@@ -55,6 +58,13 @@ export const controllerRows: readonly ControllerRow[] = [
     5,
     startEndpointSliceController,
     'endpoint-slice-controller',
+  ),
+  row(
+    'endpointslice-mirroring-controller',
+    'endpointslicemirroring-controller',
+    5,
+    startEndpointSliceMirroring,
+    'endpoint-slice-mirroring-controller',
   ),
   row('endpoints-controller', 'endpoint-controller', 5, startEndpointsController),
   row('node-ipam-controller', 'node-controller', 1, startNodeIpamController, 'cidrAllocator'),

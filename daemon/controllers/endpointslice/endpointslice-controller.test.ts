@@ -193,3 +193,54 @@ t.test('the Endpoints object: ready and not ready addresses, ports, and its end 
   t.same(await cluster.names(endpoints), []);
   await cluster.stop();
 });
+
+t.test('Endpoints written by hand are mirrored until they go', async (t) => {
+  const bare: Service = { metadata: { name: 'db', namespace: 'default' }, spec: { ports: [{ port: 5432 }] } };
+  const cluster = await started(bare, [], 'endpointslice-mirroring-controller', 'endpointslice-controller');
+  const [written] = cluster.client.seed(endpoints, {
+    metadata: { name: 'db', namespace: 'default', labels: { by: 'hand' } },
+    subsets: [
+      {
+        addresses: [{ ip: '192.0.2.1' }, { ip: '2001:db8::1' }],
+        notReadyAddresses: [{ ip: '192.0.2.2' }],
+        ports: [{ name: 'pg', port: 5432 }],
+      },
+    ],
+  });
+  await cluster.settle();
+  const slices = (await cluster.all(endpointslices)).sort((a, b) => (a.addressType < b.addressType ? -1 : 1));
+  t.same(
+    slices.map((slice) => [slice.addressType, slice.endpoints?.map((e) => [e.addresses[0], e.conditions?.ready])]),
+    [
+      [
+        'IPv4',
+        [
+          ['192.0.2.1', true],
+          ['192.0.2.2', false],
+        ],
+      ],
+      ['IPv6', [['2001:db8::1', true]]],
+    ],
+  );
+  t.match(slices[0]?.metadata, {
+    labels: {
+      by: 'hand',
+      'kubernetes.io/service-name': 'db',
+      'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io',
+    },
+    ownerReferences: [{ kind: 'Endpoints', name: 'db' }],
+  });
+  await cluster.client.update(endpoints, {
+    ...written!,
+    subsets: [{ addresses: [{ ip: '192.0.2.9' }], ports: [{ port: 1 }] }],
+  });
+  await cluster.settle();
+  t.same(
+    (await cluster.all(endpointslices)).map((slice) => slice.endpoints?.[0]?.addresses),
+    [['192.0.2.9']],
+  );
+  await cluster.client.delete(endpoints, { namespace: 'default', name: 'db' });
+  await cluster.settle();
+  t.same(await cluster.names(endpointslices), []);
+  await cluster.stop();
+});
