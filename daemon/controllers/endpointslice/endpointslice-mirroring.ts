@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { isApiError } from '../../apimachinery/api-error.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import { makeControllerReference } from '../../apimachinery/owner-reference.ts';
-import type { EndpointAddress, EndpointSubset, Endpoints } from '../../apimachinery/types/core-v1.ts';
+import type { EndpointAddress, EndpointSubset, Endpoints, Service } from '../../apimachinery/types/core-v1.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../apimachinery/types/discovery-v1.ts';
 import { endpoints, endpointslices, services } from '../../apimachinery/types/resources.ts';
 import type { ControllerContext } from '../controller-context.ts';
