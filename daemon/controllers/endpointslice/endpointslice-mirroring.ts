@@ -27,7 +27,7 @@ const maxMirroredPerSubset = 1000;
 export function startEndpointSliceMirroring(context: ControllerContext, workers: number): void {
   const queue = context.reconciler('endpoint_slice_mirroring', workers, reconcile);
   const written = new WrittenSlices(() => context.now());
-  const enqueue = (object: Endpoints | Service): void => queue.add(keyOf(object));
+  const enqueue = <T extends Endpoints | Service>(object: T): void => queue.add(keyOf(object));
   const endpointsInformer = context.watch(endpoints, { onAdd: enqueue, onUpdate: enqueue, onDelete: enqueue });
   const serviceInformer = context.watch(services, { onAdd: enqueue, onUpdate: enqueue, onDelete: enqueue });
   const sliceChanged = (slice: EndpointSlice): void => {
