@@ -124,6 +124,8 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
   if (peerListen === undefined) await thread.confirmRead();
 
   const running = store;
+  const publishing = new AbortController();
+  if (peerListen !== undefined) void publish(running, options, publishing.signal);
   const { clientListen } = options;
   const clients =
     clientListen &&
@@ -143,6 +145,7 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
     memberId: BigInt(identity.memberId),
     clusterId: identity.clusterId,
     stop: async () => {
+      publishing.abort();
       await clients?.stop();
       running.close();
       await thread.stop();
@@ -188,6 +191,25 @@ function establish(options: EmbeddedStoreOptions): { identity: Identity; bootstr
 function listenUrls(listen: Listen | undefined): string[] {
   if (listen === undefined) return [];
   return [`${listen.tls === undefined ? 'http' : 'https'}://${listen.host}:${listen.port}`];
+}
+
+/** Milliseconds between two attempts of a member to make itself known. */
+const publishInterval = 500;
+
+/** Tells the cluster this member's name and where its clients find it, which whoever added it could not know. */
+async function publish(store: EmbeddedStore, options: EmbeddedStoreOptions, signal: AbortSignal): Promise<void> {
+  const clientUrls = options.clientUrls ?? listenUrls(options.clientListen);
+  while (!signal.aborted) {
+    try {
+      const own = (await store.members()).find((member) => member.id === store.memberId);
+      const known = own?.name === options.nodeName && own.clientUrls.join() === clientUrls.join();
+      if (known) return;
+      if (own !== undefined) await store.membership.update(store.memberId, { name: options.nodeName, clientUrls });
+    } catch (error) {
+      if (!signal.aborted) options.logger.debug({ err: error }, 'could not make this member known yet');
+    }
+    await new Promise((resolve) => setTimeout(resolve, publishInterval).unref());
+  }
 }
 
 /** What etcd answers to plain requests on its client port. */
