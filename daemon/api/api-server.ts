@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts';
 import { AdmissionChain } from './admission/admission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
 import { defaultTolerationSeconds } from './admission/default-tolerations.ts';
+import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { priority } from './admission/priority.ts';
@@ -22,9 +23,11 @@ import { AuthorizerChain, privilegedGroups } from './authorization/authorizer.ts
 import { NodeAuthorizer } from './authorization/node.ts';
 import { RbacAuthorizer } from './authorization/rbac.ts';
 import { reviews } from './authorization/reviews.ts';
+import { publishApiServices } from './bootstrap/api-services.ts';
 import { ensureSystemObjects, publishAuthentication } from './bootstrap/bootstrap.ts';
 import { reconcileDefaultPolicy } from './bootstrap/default-policy.ts';
-import { publishKubernetesService, withdrawKubernetesService } from './bootstrap/kubernetes-service.ts';
+import { maintainKubernetesService } from './bootstrap/kubernetes-service.ts';
+import { componentStatuses } from './discovery/component-statuses.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { versionInfo } from './discovery/version.ts';
 import { FrontDoor } from './http/front-door.ts';
@@ -96,6 +99,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       namespaceLifecycle(() => registry),
       serviceAccountAdmission(() => registry),
       nodeRestriction(() => registry),
+      limitRanger(() => registry),
       priority(() => registry),
       defaultTolerationSeconds,
       defaultStorageClass(() => registry),
@@ -148,7 +152,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   );
 
   const connector = new Connector(registry, options.kubeletClient);
-  const virtual: VirtualResource[] = [...reviews, tokenReviews(tokens, audiences), bindings];
+  const virtual: VirtualResource[] = [...reviews, tokenReviews(tokens, audiences), bindings, componentStatuses(store)];
   const api = new ResourceApi(registry, authorizer, rbac, {
     subresources: new Map([
       ['pods/binding', podBinding],
@@ -214,15 +218,16 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   await ensureSystemObjects(registry);
   await reconcileDefaultPolicy(registry);
   await publishAuthentication(registry, options.tls);
-  await publishKubernetesService(registry, {
-    serviceCidr: options.serviceCidr.split(',')[0]!,
-    advertiseAddress: options.advertiseAddress,
-    port,
-  }).catch((error: unknown) =>
-    // Such as a loopback address: the API itself serves all the same.
-    logger.error({ err: error }, 'cannot publish the service default/kubernetes'),
+  const kubernetesService = await maintainKubernetesService(
+    registry,
+    { serviceCidr: options.serviceCidr.split(',')[0]!, advertiseAddress: options.advertiseAddress, port },
+    logger,
   );
   bootstrapped = true;
+  // Nothing waits for these: they tell the aggregation layer's clients what is served here.
+  void publishApiServices(registry, discovery.groupVersions()).catch((error: unknown) =>
+    logger.warn({ err: error }, 'cannot register the API services'),
+  );
   const stopCompaction = compactRegularly(store, logger);
   const url = `https://${bracketed(options.listen.host === '0.0.0.0' || options.listen.host === '::' ? options.advertiseAddress : options.listen.host)}:${port}`;
   logger.info({ url, ms: Math.round(performance.now() - startedAt) }, 'the API server is ready');
@@ -233,9 +238,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     async stop() {
       stopping = true;
       stopCompaction();
-      await withdrawKubernetesService(registry, options.advertiseAddress, port).catch((error: unknown) =>
-        logger.warn({ err: error }, 'cannot withdraw the kubernetes service'),
-      );
+      await kubernetesService.stop();
       registry.watches.stop();
       await listener.close(stopGraceMs);
       connector.stop();

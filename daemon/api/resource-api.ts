@@ -11,7 +11,7 @@ import { applyPatch } from './patch/patch.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoredObject } from './registry/stored-object.ts';
 import type { UpdateTarget, WriteRequest } from './registry/writes.ts';
-import type { ResourceRow } from './resources/resource-row.ts';
+import type { Column, ResourceRow } from './resources/resource-row.ts';
 import { badRequest } from './status-errors.ts';
 import { ScaleApi } from './subresources/scale.ts';
 
@@ -41,6 +41,8 @@ export interface VirtualResource {
     readonly body: KubernetesObject;
     readonly write: WriteRequest;
   }) => Promise<object>;
+  /** What kubectl's table of it shows. */
+  readonly columns?: readonly Column<KubernetesObject>[];
   /** `name` empty: the list. */
   readonly read?: (name: string) => Promise<object>;
 }

@@ -2,6 +2,7 @@ import { isApiError } from '../../apimachinery/api-error.ts';
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import type { Endpoints } from '../../apimachinery/types/core-v1.ts';
 import type { EndpointSlice } from '../../apimachinery/types/discovery-v1.ts';
+import type { Logger } from '../../log/logger.ts';
 import type { Registry } from '../registry/registry.ts';
 import { cloneObject } from '../registry/writes.ts';
 import { ensure, reconcile } from './bootstrap.ts';
@@ -28,7 +29,7 @@ export interface ServiceAddress {
 const labels = { component: 'apiserver', provider: 'kubernetes' };
 
 /** `default/kubernetes`: the API itself as a service, with this server among its endpoints. */
-export async function publishKubernetesService(
+async function publishKubernetesService(
   registry: Registry,
   { serviceCidr, advertiseAddress, port }: ServiceAddress,
 ): Promise<void> {
@@ -45,12 +46,34 @@ export async function publishKubernetesService(
 }
 
 /** Takes this server out of the endpoints, as it does when it stops in order. */
-export async function withdrawKubernetesService(
-  registry: Registry,
-  advertiseAddress: string,
-  port: number,
-): Promise<void> {
+async function withdrawKubernetesService(registry: Registry, advertiseAddress: string, port: number): Promise<void> {
   await updateEndpoints(registry, (addresses) => addresses.delete(advertiseAddress), undefined, port);
+}
+
+const repairMs = 10_000;
+
+/** Publishes the service and puts it back when someone takes it away. `stop` withdraws this server. */
+export async function maintainKubernetesService(
+  registry: Registry,
+  address: ServiceAddress,
+  logger: Logger,
+): Promise<{ stop(): Promise<void> }> {
+  const publish = () =>
+    publishKubernetesService(registry, address).catch((error: unknown) =>
+      // Such as a loopback address: the API itself serves all the same.
+      logger.error({ err: error }, 'cannot publish the service default/kubernetes'),
+    );
+  await publish();
+  const timer = setInterval(() => void publish(), repairMs);
+  timer.unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      await withdrawKubernetesService(registry, address.advertiseAddress, address.port).catch((error: unknown) =>
+        logger.warn({ err: error }, 'cannot withdraw the service default/kubernetes'),
+      );
+    },
+  };
 }
 
 async function updateEndpoints(

@@ -107,6 +107,11 @@ export class Discovery {
     );
   }
 
+  /** Every group and version, in order. */
+  groupVersions(): (readonly [string, string])[] {
+    return this.#versions.map(({ group, version }) => [group, version] as const);
+  }
+
   /** Groups in order, each with its versions, best first. */
   #groups(): Map<string, GroupVersion[]> {
     const groups = new Map<string, GroupVersion[]>();

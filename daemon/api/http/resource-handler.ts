@@ -10,6 +10,7 @@ import type { ResourceApi } from '../resource-api.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { badRequest, methodNotAllowed, noSuchResource, unsupportedMediaType } from '../status-errors.ts';
 import { scaleKind } from '../subresources/scale.ts';
+import { toTable } from '../table/table.ts';
 import { maxBodyBytes, mediaTypeOf, parseJson, parseYaml, readObjectBody, readOptionalBody } from './body.ts';
 import { formOf, type IncludeObject, listChunks, listObject, listTable, partialList } from './encode.ts';
 import type { Exchange } from './exchange.ts';
@@ -281,7 +282,14 @@ export class ResourceHandler {
     const handler = this.#api.virtual.get(`${request.group}/${request.version}/${request.resource}`);
     if (handler === undefined || request.subresource !== '') throw noSuchResource();
     if (handler.read !== undefined && (info.verb === 'get' || info.verb === 'list')) {
-      this.#sendPlain(context, 200, await handler.read(request.name));
+      const found = await handler.read(request.name);
+      const asTable = negotiate(exchange.headers.accept).as === 'Table' && handler.columns !== undefined;
+      const items = (found as { items?: KubernetesObject[] }).items ?? [found as KubernetesObject];
+      this.#sendPlain(
+        context,
+        200,
+        asTable ? toTable({ columns: handler.columns }, items, { now: new Date() }) : found,
+      );
       return;
     }
     if (handler.create === undefined || info.verb !== 'create') throw methodNotAllowed();
