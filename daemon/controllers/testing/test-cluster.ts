@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { isApiError } from '../../apimachinery/api-error.ts';
 import { isPodTerminal } from '../../apimachinery/conditions.ts';
 import { keyOf } from '../../apimachinery/object-key.ts';
 import type { KubernetesObject, Resource } from '../../apimachinery/resource.ts';
@@ -92,12 +93,17 @@ export class TestCluster {
       const next = this.#nextState(pod);
       if (next === undefined) continue;
       acted = true;
-      if (next === 'gone') {
-        await this.client.delete(pods, objectKey(pod), { gracePeriodSeconds: 0 });
-      } else {
-        const bound = { ...pod, spec: { ...pod.spec, nodeName: pod.spec.nodeName ?? 'node-1' } };
-        const stored = await this.client.update(pods, bound);
-        await this.client.update(pods, { ...stored, status: next }, { subresource: 'status' });
+      try {
+        if (next === 'gone') {
+          await this.client.delete(pods, objectKey(pod), { gracePeriodSeconds: 0 });
+        } else {
+          const bound = { ...pod, spec: { ...pod.spec, nodeName: pod.spec.nodeName ?? 'node-1' } };
+          const stored = await this.client.update(pods, bound);
+          await this.client.update(pods, { ...stored, status: next }, { subresource: 'status' });
+        }
+      } catch (error) {
+        // A controller was faster: the next round sees what it did.
+        if (!isApiError(error, 'Conflict') && !isApiError(error, 'NotFound')) throw error;
       }
     }
     await this.client.settle();
