@@ -1,12 +1,16 @@
 import type { KubernetesObject, Resource } from '../../apimachinery/resource.ts';
 import * as batch from './batch.ts';
 import * as core from './core.ts';
+import * as data from './data.ts';
 import type { Errors } from './field-error.ts';
 import { dns1035Label, dns1123Label, dns1123Subdomain, ipMessage, isIp, pathSegment } from './names.ts';
 import * as networking from './networking.ts';
 import type { NameCheck } from './object-meta.ts';
+import * as volumes from './persistent-volumes.ts';
 import * as platform from './platform.ts';
 import * as pod from './pod.ts';
+import * as podSubresources from './pod-subresources.ts';
+import * as quotas from './quotas.ts';
 import * as rbac from './rbac.ts';
 import * as service from './service.ts';
 import * as webhooks from './webhooks.ts';
@@ -29,31 +33,41 @@ export interface KindRules {
 const ipName: NameCheck = (name) => (isIp(name) ? [] : [ipMessage]);
 
 const rules: Readonly<Record<string, KindRules>> = {
-  '/configmaps': { validate: core.validateConfigMap, validateUpdate: core.validateConfigMapUpdate },
+  '/configmaps': { validate: data.validateConfigMap, validateUpdate: data.validateConfigMapUpdate },
   '/endpoints': { validate: service.validateEndpoints },
   '/events': { validate: core.validateEvent },
-  '/limitranges': { validate: core.validateLimitRange },
-  '/namespaces': { name: dns1123Label },
+  '/limitranges': { validate: quotas.validateLimitRange },
+  '/namespaces': {
+    name: dns1123Label,
+    validate: core.validateNamespace,
+    validateStatusUpdate: core.validateNamespaceStatus,
+    subresources: { finalize: core.validateNamespaceFinalize },
+  },
   '/nodes': { validate: core.validateNode, validateUpdate: core.validateNodeUpdate },
   '/persistentvolumeclaims': {
-    validate: core.validatePersistentVolumeClaim,
-    validateUpdate: core.validatePersistentVolumeClaimUpdate,
+    validate: volumes.validatePersistentVolumeClaim,
+    validateUpdate: volumes.validatePersistentVolumeClaimUpdate,
   },
   '/persistentvolumes': {
-    validate: core.validatePersistentVolume,
-    validateUpdate: core.validatePersistentVolumeUpdate,
+    validate: volumes.validatePersistentVolume,
+    validateUpdate: volumes.validatePersistentVolumeUpdate,
   },
   '/pods': {
     validate: pod.validatePod,
     validateUpdate: pod.validatePodUpdate,
-    validateStatusUpdate: pod.validatePodStatusUpdate,
-    subresources: { ephemeralcontainers: pod.validateEphemeralUpdate, resize: pod.validatePodResize },
+    validateStatusUpdate: podSubresources.validatePodStatusUpdate,
+    subresources: { ephemeralcontainers: pod.validateEphemeralUpdate, resize: podSubresources.validatePodResize },
   },
   '/podtemplates': { validate: workloads.validatePodTemplateObject },
   '/replicationcontrollers': { validate: workloads.validateReplicationController },
-  '/resourcequotas': { validate: core.validateResourceQuota, validateUpdate: core.validateResourceQuotaUpdate },
-  '/secrets': { validate: core.validateSecret, validateUpdate: core.validateSecretUpdate },
-  '/services': { name: dns1035Label, validate: service.validateService, validateUpdate: service.validateServiceUpdate },
+  '/resourcequotas': { validate: quotas.validateResourceQuota, validateUpdate: quotas.validateResourceQuotaUpdate },
+  '/secrets': { validate: data.validateSecret, validateUpdate: data.validateSecretUpdate },
+  '/services': {
+    name: dns1035Label,
+    validate: service.validateService,
+    validateUpdate: service.validateServiceUpdate,
+    validateStatusUpdate: service.validateServiceStatus,
+  },
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': { validate: webhooks.validateWebhooks },
   'admissionregistration.k8s.io/validatingadmissionpolicies': { validate: webhooks.validateAdmissionPolicy },
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': { validate: webhooks.validatePolicyBinding },

@@ -31,6 +31,9 @@ export interface PodFrame {
   readonly volumes: ReadonlyMap<string, Volume>;
   readonly claimNames: ReadonlySet<string>;
   readonly gracePeriod: number | undefined;
+  readonly neverRestarts: boolean;
+  /** The pod is in the host's user namespace. */
+  readonly hostUsers: boolean;
 }
 
 function validatePorts(ports: readonly ContainerPort[] | undefined, field: string, errors: Errors): void {
@@ -52,43 +55,117 @@ function validatePorts(ports: readonly ContainerPort[] | undefined, field: strin
   }
 }
 
+const propagations = ['Bidirectional', 'HostToContainer', 'None'];
+
 function validateMounts(
-  container: Pick<Container, 'volumeMounts' | 'volumeDevices'>,
+  container: Container,
   volumes: ReadonlyMap<string, Volume>,
   field: string,
   errors: Errors,
 ): void {
+  const at = `${field}.volumeMounts`;
+  const { volumeMounts = [], volumeDevices = [] } = container;
   const paths = new Set<string>();
-  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
-    const at = `${field}.volumeMounts[${index}]`;
-    if (!mount.name) required(errors, `${at}.name`);
-    if (!volumes.has(mount.name)) notFound(errors, `${at}.name`, mount.name);
-    if (!mount.mountPath) required(errors, `${at}.mountPath`);
-    if (paths.has(mount.mountPath)) invalid(errors, `${at}.mountPath`, mount.mountPath, 'must be unique');
+  for (const [index, mount] of volumeMounts.entries()) {
+    const name = `${at}[${index}].name`;
+    const path = `${at}[${index}].mountPath`;
+    if (!mount.name) required(errors, name);
+    if (!volumes.has(mount.name)) notFound(errors, name, mount.name);
+    if (!mount.mountPath) required(errors, path);
+    if (paths.has(mount.mountPath)) invalid(errors, path, mount.mountPath, 'must be unique');
     paths.add(mount.mountPath);
-    validateSubPath(mount, at, errors);
-  }
-  for (const [index, device] of (container.volumeDevices ?? []).entries()) {
-    const at = `${field}.volumeDevices[${index}]`;
-    if (!device.name) required(errors, `${at}.name`);
-    if (!device.devicePath) required(errors, `${at}.devicePath`);
-    if (paths.has(device.devicePath))
-      invalid(errors, `${at}.devicePath`, device.devicePath, 'must not already exist in volumeMounts');
-    if (!volumes.has(device.name)) notFound(errors, `${at}.name`, device.name);
-  }
-}
-
-function validateSubPath(mount: VolumeMount, at: string, errors: Errors): void {
-  if (mount.subPath) validateLocalPath(mount.subPath, `${at}.subPath`, errors);
-  if (mount.subPathExpr) {
-    if (mount.subPath) {
-      invalid(errors, `${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive');
+    for (const device of volumeDevices) {
+      if (device.name === mount.name) invalid(errors, name, mount.name, 'must not already exist in volumeDevices');
+      if (device.devicePath === mount.mountPath) {
+        invalid(errors, path, mount.mountPath, 'must not already exist as a path in volumeDevices');
+      }
     }
-    validateLocalPath(mount.subPathExpr, `${at}.subPathExpr`, errors);
+    validateSubPath(mount, at, index, errors);
+    const { mountPropagation } = mount;
+    if (mountPropagation === undefined) continue;
+    if (!propagations.includes(mountPropagation)) {
+      notSupported(errors, `${at}.mountPropagation`, mountPropagation, propagations);
+    } else if (mountPropagation === 'Bidirectional' && container.securityContext?.privileged !== true) {
+      forbidden(
+        errors,
+        `${at}.mountPropagation`,
+        'Bidirectional mount propagation is available only to privileged containers',
+      );
+    }
+  }
+  if (volumeDevices.length > 0) validateDevices(container, volumes, `${field}.volumeDevices`, errors);
+}
+
+function validateDevices(
+  { volumeMounts = [], volumeDevices = [] }: Container,
+  volumes: ReadonlyMap<string, Volume>,
+  field: string,
+  errors: Errors,
+): void {
+  const names = new Set<string>();
+  const paths = new Set<string>();
+  for (const [index, { name, devicePath }] of volumeDevices.entries()) {
+    const at = `${field}[${index}]`;
+    const volume = volumes.get(name);
+    if (!name) required(errors, `${at}.name`);
+    if (names.has(name)) invalid(errors, `${at}.name`, name, 'must be unique');
+    if (volume === undefined) notFound(errors, `${at}.name`, name);
+    else if (volume.persistentVolumeClaim === undefined && volume.ephemeral === undefined) {
+      const message = 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode';
+      invalid(errors, `${at}.name`, name, message);
+    }
+    if (!devicePath) required(errors, `${at}.devicePath`);
+    if (paths.has(devicePath)) invalid(errors, `${at}.devicePath`, devicePath, 'must be unique');
+    if (devicePath?.split('/').includes('..')) {
+      invalid(errors, `${at}.devicePath`, devicePath, "can not contain backsteps ('..')");
+    } else paths.add(devicePath);
+    for (const mount of volumeMounts) {
+      if (mount.name === name) invalid(errors, `${at}.name`, name, 'must not already exist in volumeMounts');
+      if (mount.mountPath === devicePath) {
+        invalid(errors, `${at}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts');
+      }
+    }
+    if (name) names.add(name);
   }
 }
 
-function validateSecurityContext(context: SecurityContext | undefined, field: string, errors: Errors): void {
+/** The path of the error is that of the list: so it is in the original. */
+function validateSubPath({ subPath, subPathExpr }: VolumeMount, at: string, index: number, errors: Errors): void {
+  if (subPath) validateLocalPath(subPath, `${at}.subPath`, errors);
+  if (!subPathExpr) return;
+  if (subPath) {
+    invalid(errors, `${at}[${index}].subPathExpr`, subPathExpr, 'subPathExpr and subPath are mutually exclusive');
+  }
+  validateLocalPath(subPathExpr, `${at}.subPathExpr`, errors);
+}
+
+function validateResizePolicy(
+  policies: Container['resizePolicy'],
+  neverRestarts: boolean,
+  field: string,
+  errors: Errors,
+): void {
+  const seen = new Set<string>();
+  for (const [index, { resourceName, restartPolicy }] of (policies ?? []).entries()) {
+    if (seen.has(resourceName)) duplicate(errors, `${field}[${index}]`, resourceName);
+    seen.add(resourceName);
+    if (!resourceName) required(errors, field);
+    else if (!['cpu', 'memory'].includes(resourceName)) notSupported(errors, field, resourceName, ['cpu', 'memory']);
+    const supported = ['NotRequired', 'RestartContainer'];
+    if (!restartPolicy) required(errors, field);
+    else if (!supported.includes(restartPolicy)) notSupported(errors, field, restartPolicy, supported);
+    if (neverRestarts && restartPolicy !== 'NotRequired') {
+      invalid(errors, field, restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'");
+    }
+  }
+}
+
+function validateSecurityContext(
+  context: SecurityContext | undefined,
+  hostUsers: boolean,
+  field: string,
+  errors: Errors,
+): void {
   if (context === undefined) return;
   for (const name of ['runAsUser', 'runAsGroup'] as const) {
     const id = context[name];
@@ -96,6 +173,8 @@ function validateSecurityContext(context: SecurityContext | undefined, field: st
   }
   if (context.procMount !== undefined && !['Default', 'Unmasked'].includes(context.procMount)) {
     notSupported(errors, `${field}.procMount`, context.procMount, ['Default', 'Unmasked']);
+  } else if (context.procMount === 'Unmasked' && hostUsers) {
+    invalid(errors, `${field}.procMount`, context.procMount, '`hostUsers` must be false to use `Unmasked`');
   }
   if (context.allowPrivilegeEscalation === false) {
     if (context.privileged === true) {
@@ -117,9 +196,6 @@ function validateCommon(container: Container, field: string, frame: PodFrame, er
   if (!container.name) required(errors, `${field}.name`);
   else invalidAll(errors, `${field}.name`, container.name, dns1123Label(container.name));
   if (!container.image) required(errors, `${field}.image`);
-  else if (container.image.trim() !== container.image) {
-    invalid(errors, `${field}.image`, container.image, 'must not have leading or trailing whitespace');
-  }
   if (!container.terminationMessagePolicy) required(errors, `${field}.terminationMessagePolicy`);
   else if (!messagePolicies.includes(container.terminationMessagePolicy)) {
     notSupported(errors, `${field}.terminationMessagePolicy`, container.terminationMessagePolicy, messagePolicies);
@@ -133,7 +209,10 @@ function validateCommon(container: Container, field: string, frame: PodFrame, er
     notSupported(errors, `${field}.imagePullPolicy`, container.imagePullPolicy, pullPolicies);
   }
   validateResourceRequirements(container.resources, `${field}.resources`, errors, frame.claimNames);
-  validateSecurityContext(container.securityContext, `${field}.securityContext`, errors);
+  if (container.resizePolicy !== undefined) {
+    validateResizePolicy(container.resizePolicy, frame.neverRestarts, `${field}.resizePolicy`, errors);
+  }
+  validateSecurityContext(container.securityContext, frame.hostUsers, `${field}.securityContext`, errors);
 }
 
 /** One host port serves one container of a pod. */
@@ -187,6 +266,7 @@ export function validateInitContainers(
     validateCommon(container, at, frame, errors);
     if (container.name && names.has(container.name)) duplicate(errors, `${at}.name`, container.name);
     names.add(container.name);
+    validateHostPorts([container], field, errors);
     if (container.restartPolicy === 'Always') {
       validateLifecycle(container.lifecycle, frame.gracePeriod, `${at}.lifecycle`, errors);
       validateProbes(container, at, errors);

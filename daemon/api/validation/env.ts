@@ -51,7 +51,8 @@ export function validateFieldSelector(
   }
   const entry = subscript.exec(selector.fieldPath);
   if (entry !== null) {
-    invalidAll(errors, `${field}.fieldPath`, entry[2]!, qualifiedName(entry[2]!.toLowerCase()));
+    const key = entry[1] === 'metadata.annotations' ? entry[2]!.toLowerCase() : entry[2]!;
+    invalidAll(errors, field, key, qualifiedName(key));
   } else if (!supported.includes(selector.fieldPath)) {
     notSupported(errors, `${field}.fieldPath`, selector.fieldPath, supported);
   }
@@ -68,11 +69,35 @@ export function validateResourceFieldSelector(
   else if (!resourceFields.includes(selector.resource) && !/^(limits|requests)\.hugepages-/.test(selector.resource)) {
     notSupported(errors, `${field}.resource`, selector.resource, resourceFields);
   }
+  validateDivisor(selector, field, errors);
+}
+
+const byteDivisors = ['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei'];
+
+/** What each resource may be counted in, and how a refusal names it. */
+const divisors: readonly { readonly of: RegExp; readonly divisors: readonly string[]; readonly name: string }[] = [
+  { of: /\.cpu$/, divisors: ['1m', '1'], name: 'cpu' },
+  { of: /\.memory$/, divisors: byteDivisors, name: 'memory' },
+  { of: /\.ephemeral-storage$/, divisors: byteDivisors, name: 'local ephemeral storage' },
+  { of: /\.hugepages-/, divisors: byteDivisors, name: 'hugepages' },
+];
+
+function validateDivisor({ resource, divisor = '0' }: ResourceFieldSelector, field: string, errors: Errors): void {
+  if (divisor === '0') return;
+  const rule = divisors.find(({ of }) => of.test(resource ?? ''));
+  if (rule === undefined || rule.divisors.includes(divisor)) return;
+  const list = rule.name === 'cpu' ? '1m and 1' : rule.divisors.join(', ');
+  invalid(
+    errors,
+    `${field}.divisor`,
+    resource,
+    `only divisor's values ${list} are supported with the ${rule.name} resource`,
+  );
 }
 
 function validateKeyReference(reference: { name?: string; key: string }, field: string, errors: Errors): void {
-  if (!reference.name) required(errors, `${field}.name`);
-  else invalidAll(errors, `${field}.name`, reference.name, dns1123Subdomain(reference.name));
+  const { name = '' } = reference;
+  invalidAll(errors, `${field}.name`, name, dns1123Subdomain(name));
   if (!reference.key) required(errors, `${field}.key`);
   else invalidAll(errors, `${field}.key`, reference.key, configMapKey(reference.key));
 }
@@ -130,9 +155,9 @@ export function validateEnvFrom(sources: readonly EnvFromSource[] | undefined, f
       else invalidAll(errors, `${at}.${name}.name`, reference.name, dns1123Subdomain(reference.name));
     }
     if (configMapRef === undefined && secretRef === undefined) {
-      invalid(errors, at, '', 'must specify one of: `configMapRef` or `secretRef`');
+      invalid(errors, field, '', 'must specify one of: `configMapRef` or `secretRef`');
     } else if (configMapRef !== undefined && secretRef !== undefined) {
-      invalid(errors, at, '', 'may not have more than one field specified at a time');
+      invalid(errors, field, '', 'may not have more than one field specified at a time');
     }
   }
 }

@@ -59,14 +59,13 @@ function validateSecurityContext(spec: PodSpec, field: string, errors: Errors): 
     if (group < 0 || group > 0x7fffffff) invalid(errors, `${field}.supplementalGroups[${index}]`, group, userIdMessage);
   }
   if (spec.shareProcessNamespace === true && spec.hostPID === true) {
-    invalid(errors, 'spec.shareProcessNamespace', true, 'ShareProcessNamespace and HostPID cannot both be enabled');
+    invalid(errors, `${field}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled');
   }
   const names = new Set<string>();
-  for (const [index, { name, value }] of (context.sysctls ?? []).entries()) {
+  for (const [index, { name }] of (context.sysctls ?? []).entries()) {
     if (!name) required(errors, `${field}.sysctls[${index}].name`);
     else if (names.has(name)) duplicate(errors, `${field}.sysctls[${index}].name`, name);
     names.add(name);
-    void value;
   }
 }
 
@@ -82,12 +81,47 @@ function validateHostNetwork(spec: PodSpec, field: string, isPod: boolean, error
   }
 }
 
+type ResourceClaims = NonNullable<PodSpec['resourceClaims']>;
+
+function validateClaims(claims: ResourceClaims, field: string, errors: Errors): void {
+  const names = new Set<string>();
+  for (const [index, claim] of claims.entries()) {
+    const at = `${field}[${index}]`;
+    if (!claim.name) required(errors, `${at}.name`);
+    else if (names.has(claim.name)) duplicate(errors, `${at}.name`, claim.name);
+    else invalidAll(errors, `${at}.name`, claim.name, dns1123Label(claim.name));
+    names.add(claim.name);
+    const { resourceClaimName, resourceClaimTemplateName } = claim;
+    if (resourceClaimName !== undefined && resourceClaimTemplateName !== undefined) {
+      invalid(errors, at, claim, 'at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified');
+    }
+    if (resourceClaimName === undefined && resourceClaimTemplateName === undefined) {
+      invalid(errors, at, claim, 'must specify one of: `resourceClaimName`, `resourceClaimTemplateName`');
+    }
+  }
+}
+
+/** A pod in a user namespace of its own shares none of the host's. */
+function validateHostUsers(spec: PodSpec, field: string, errors: Errors): void {
+  if (spec.hostUsers !== false) return;
+  const message = 'when `pod.Spec.HostUsers` is false';
+  if (spec.hostNetwork === true) forbidden(errors, `${field}.hostNetwork`, message);
+  if (spec.hostPID === true) forbidden(errors, `${field}.HostPID`, message);
+  if (spec.hostIPC === true) forbidden(errors, `${field}.HostIPC`, message);
+}
+
 /** `isPod`: false for the spec of a template. */
 export function validatePodSpec(spec: PodSpec, field: string, isPod: boolean, errors: Errors): void {
   const volumes = validateVolumes(spec.volumes, `${field}.volumes`, errors);
   const claimNames =
     spec.resourceClaims === undefined ? noClaims : new Set(spec.resourceClaims.map(({ name }) => name));
-  const frame: PodFrame = { volumes, claimNames, gracePeriod: spec.terminationGracePeriodSeconds };
+  const frame: PodFrame = {
+    volumes,
+    claimNames,
+    gracePeriod: spec.terminationGracePeriodSeconds,
+    neverRestarts: spec.restartPolicy === 'Never',
+    hostUsers: spec.hostUsers !== false,
+  };
   const names = validateContainers(spec.containers, `${field}.containers`, frame, errors);
   if (spec.initContainers !== undefined) {
     validateInitContainers(spec.initContainers, names, `${field}.initContainers`, frame, errors);
@@ -96,6 +130,7 @@ export function validatePodSpec(spec: PodSpec, field: string, isPod: boolean, er
     const others = new Set([...names, ...(spec.initContainers ?? []).map(({ name }) => name)]);
     validateEphemeralContainers(spec.ephemeralContainers, others, `${field}.ephemeralContainers`, frame, errors);
   }
+  if (spec.resourceClaims !== undefined) validateClaims(spec.resourceClaims, `${field}.resourceClaims`, errors);
   if (spec.resources !== undefined) validateResourceRequirements(spec.resources, `${field}.resources`, errors);
   validateHostNetwork(spec, field, isPod, errors);
   validateEnum(spec.restartPolicy, restartPolicies, `${field}.restartPolicy`, errors);
@@ -119,6 +154,7 @@ export function validatePodSpec(spec: PodSpec, field: string, isPod: boolean, er
     gates.add(name);
   }
   validateTopologySpread(spec.topologySpreadConstraints, `${field}.topologySpreadConstraints`, errors);
+  validateHostUsers(spec, field, errors);
   for (const [name, check] of optionalNames) {
     const value = spec[name];
     if (value) invalidAll(errors, `${field}.${name}`, value, check(value));
@@ -137,7 +173,12 @@ export function validatePodSpec(spec: PodSpec, field: string, isPod: boolean, er
   if (spec.preemptionPolicy !== undefined) {
     validateEnum(spec.preemptionPolicy, ['PreemptLowerPriority', 'Never'], `${field}.preemptionPolicy`, errors);
   }
-  if (spec.os !== undefined) validateEnum(spec.os.name, ['linux', 'windows'], `${field}.os.name`, errors);
+  if (spec.os !== undefined) {
+    if (!spec.os.name) required(errors, `${field}.os.name`, 'cannot be empty');
+    else if (!['linux', 'windows'].includes(spec.os.name)) {
+      notSupported(errors, `${field}.os`, spec.os.name, ['linux', 'windows']);
+    }
+  }
 }
 
 const optionalNames = [

@@ -1,12 +1,39 @@
 import type { Container, Pod, PodSpec, Toleration } from '../../apimachinery/types/core-v1.ts';
 import { copyJson, equalJson, isObject, type JsonObject } from '../patch/json-value.ts';
-import { podQosClass } from '../resources/pod-qos.ts';
 import { type Errors, forbidden, invalid } from './field-error.ts';
 import { validatePodSpec } from './pod-spec.ts';
 import { deadlineMessage } from './scheduling.ts';
 
+/** The spec with the rules of pods that do not hold for templates. */
+export function validateSpecOfPod({ spec }: Pod, errors: Errors): void {
+  validatePodSpec(spec, 'spec', true, errors);
+  if (!spec.serviceAccountName) forbidTokens(spec, errors);
+  for (const list of ['containers', 'initContainers', 'ephemeralContainers'] as const) {
+    for (const [index, { image = '' }] of (spec[list] ?? []).entries()) {
+      if (image.trim() !== image) {
+        invalid(errors, `spec.${list}[${index}].image`, image, 'must not have leading or trailing whitespace');
+      }
+    }
+  }
+}
+
+function forbidTokens(spec: PodSpec, errors: Errors): void {
+  for (const [index, { projected }] of (spec.volumes ?? []).entries()) {
+    for (const [place, source] of (projected?.sources ?? []).entries()) {
+      if (source.serviceAccountToken === undefined) continue;
+      const field = `spec.volumes[${index}].projected.sources[${place}].serviceAccountToken`;
+      forbidden(errors, field, 'must not be specified when serviceAccountName is not set');
+    }
+  }
+}
+
 export function validatePod(pod: Pod, errors: Errors): void {
-  validatePodSpec(pod.spec, 'spec', true, errors);
+  validateSpecOfPod(pod, errors);
+  const { ephemeralContainers = [], nodeName, schedulingGates = [] } = pod.spec;
+  if (ephemeralContainers.length > 0) forbidden(errors, 'spec.ephemeralContainers', 'cannot be set on create');
+  if (nodeName && schedulingGates.length > 0) {
+    forbidden(errors, 'spec.nodeName', 'cannot be set until all schedulingGates have been cleared');
+  }
 }
 
 /** Fields an update of a pod may change, as the refusal names them. */
@@ -49,7 +76,7 @@ function validateDeadline(now: number | undefined, before: number | undefined, e
 
 /** Of a running pod hardly anything may change; what else did is listed after the refusal. */
 export function validatePodUpdate(pod: Pod, old: Pod, errors: Errors): void {
-  validatePodSpec(pod.spec, 'spec', true, errors);
+  validateSpecOfPod(pod, errors);
   if (equalJson(pod.spec, old.spec)) return;
   const { spec } = pod;
   const before = old.spec;
@@ -85,7 +112,7 @@ function allowGatedChanges(munged: PodSpec, before: PodSpec, errors: Errors): vo
       forbidden(
         errors,
         `spec.schedulingGates[${index}].name`,
-        'only deletion is allowed, but found new scheduling gate',
+        `only deletion is allowed, but found new scheduling gate '${name}'`,
       );
     }
   }
@@ -129,24 +156,9 @@ function difference(before: unknown, now: unknown, path = 'spec'): string {
   return line('-', before) + line('+', now);
 }
 
-/** `status`: what is fixed once it is known. */
-export function validatePodStatusUpdate(pod: Pod, old: Pod, errors: Errors): void {
-  if (
-    old.spec.nodeName &&
-    pod.status?.nominatedNodeName &&
-    pod.status.nominatedNodeName === old.status?.nominatedNodeName
-  )
-    return;
-  const { hostIP } = pod.status ?? {};
-  if (hostIP !== undefined && hostIP !== '' && pod.spec.nodeName === undefined) return;
-  for (const [index, condition] of (pod.status?.conditions ?? []).entries()) {
-    if (!condition.type) invalid(errors, `status.conditions[${index}].type`, condition.type, 'must not be empty');
-  }
-}
-
 /** `ephemeralcontainers`: containers are added, never changed or taken away. */
 export function validateEphemeralUpdate(pod: Pod, old: Pod, errors: Errors): void {
-  validatePodSpec(pod.spec, 'spec', true, errors);
+  validateSpecOfPod(pod, errors);
   const now = new Map((pod.spec.ephemeralContainers ?? []).map((container) => [container.name, container]));
   for (const container of old.spec.ephemeralContainers ?? []) {
     const same = now.get(container.name);
@@ -164,13 +176,4 @@ export function validateEphemeralUpdate(pod: Pod, old: Pod, errors: Errors): voi
       );
     }
   }
-}
-
-/** `resize`: only CPU and memory move, and the pod keeps its class. */
-export function validatePodResize(pod: Pod, old: Pod, errors: Errors): void {
-  validatePodSpec(pod.spec, 'spec', true, errors);
-  if (old.metadata.deletionTimestamp !== undefined)
-    forbidden(errors, 'metadata', 'terminating pods may not be resized');
-  if (podQosClass(pod) !== old.status?.qosClass)
-    invalid(errors, 'spec', podQosClass(pod), 'Pod QOS Class may not change as a result of resizing');
 }

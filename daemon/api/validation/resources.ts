@@ -1,6 +1,6 @@
 import { parseQuantity, type Quantity, tryParseQuantity } from '../../apimachinery/quantity.ts';
 import type { ResourceRequirements } from '../../apimachinery/types/core-v1.ts';
-import { duplicate, type Errors, invalid, invalidAll, notFound, required } from './field-error.ts';
+import { duplicate, type Errors, invalid, invalidAll, required } from './field-error.ts';
 import { notNegative, qualifiedName } from './names.ts';
 
 const containerResources = new Set(['cpu', 'memory', 'ephemeral-storage']);
@@ -35,9 +35,26 @@ export function validateNonNegativeQuantity(text: string, field: string, errors:
   if (text.startsWith('-') && (tryParseQuantity(text)?.sign ?? 0) < 0) invalid(errors, field, text, notNegative);
 }
 
+/** Resources that come in wholes. */
+const countedResources = new Set([
+  'pods',
+  'services',
+  'replicationcontrollers',
+  'resourcequotas',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+  'services.nodeports',
+  'services.loadbalancers',
+]);
+
 export function validateQuantityOf(name: string, text: string, field: string, errors: Errors): void {
   validateNonNegativeQuantity(text, field, errors);
-  if (isExtended(name) && text.endsWith('m') && parseQuantity(text).milliValue() % 1000n !== 0n) {
+  if (
+    (isExtended(name) || countedResources.has(name)) &&
+    text.endsWith('m') &&
+    parseQuantity(text).milliValue() % 1000n !== 0n
+  ) {
     invalid(errors, field, text, 'must be an integer');
   }
 }
@@ -75,14 +92,31 @@ export function validateResourceRequirements(
       }
     } else if (limit !== request) validateBelowLimit(name, request, limit, `${field}.requests`, errors);
   }
+  validateClaimNames(claims, `${field}.claims`, claimNames, errors);
+}
+
+type Claims = NonNullable<ResourceRequirements['claims']>;
+
+function validateClaimNames(
+  claims: Claims,
+  field: string,
+  known: ReadonlySet<string> | undefined,
+  errors: Errors,
+): void {
   const seen = new Set<string>();
-  for (const [index, claim] of claims.entries()) {
-    const at = `${field}.claims[${index}]`;
-    if (claim.name === '') required(errors, `${at}.name`);
-    const key = `${claim.name}/${claim.request ?? ''}`;
-    if (seen.has(key)) duplicate(errors, at, claim.name);
+  for (const [index, { name, request }] of claims.entries()) {
+    const at = `${field}[${index}]`;
+    if (!name) {
+      required(errors, at);
+      continue;
+    }
+    const key = request ? `${name}/${request}` : name;
+    if (seen.has(key) || seen.has(name)) duplicate(errors, at, seen.has(name) ? name : key);
     seen.add(key);
-    if (claimNames !== undefined && !claimNames.has(claim.name)) notFound(errors, `${at}.name`, claim.name);
+    if (known === undefined || known.has(name)) continue;
+    const names = known.size === 0 ? ' which is empty' : `: ${[...known].sort().join(', ')}`;
+    const detail = `Not found: ${JSON.stringify(name)}: must be one of the names in pod.spec.resourceClaims${names}`;
+    errors.push({ type: 'FieldValueNotFound', field: at, detail });
   }
 }
 

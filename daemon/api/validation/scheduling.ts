@@ -43,10 +43,11 @@ export function validateTolerations(
     if (toleration.tolerationSeconds !== undefined && effect !== 'NoExecute') {
       invalid(errors, `${at}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
     }
-    if (operator === '' || operator === 'Equal') invalidAll(errors, `${at}.operator`, value, labelValueErrors(value));
-    else if (operator === 'Exists') {
-      if (value !== '')
-        invalid(errors, `${at}.operator`, toleration, "value must be empty when `operator` is 'Exists'");
+    if (operator === '' || operator === 'Equal') {
+      const messages = labelValueErrors(value);
+      if (messages.length > 0) invalid(errors, `${at}.operator`, value, messages.join(';'));
+    } else if (operator === 'Exists') {
+      if (value !== '') invalid(errors, `${at}.operator`, value, "value must be empty when `operator` is 'Exists'");
     } else notSupported(errors, `${at}.operator`, operator, ['Equal', 'Exists']);
     validateTaintEffect(effect, true, `${at}.effect`, errors);
   }
@@ -59,6 +60,9 @@ export function validateNodeSelectorTerm(term: NodeSelectorTerm, field: string, 
     const at = `${field}.matchExpressions[${index}]`;
     validateNodeRequirement(operator, values, at, errors);
     invalidAll(errors, `${at}.key`, key, labelKeyErrors(key));
+    for (const [place, value] of values.entries()) {
+      invalidAll(errors, `${at}.values[${place}]`, value, labelValueErrors(value));
+    }
   }
   for (const [index, { key, operator, values = [] }] of (term.matchFields ?? []).entries()) {
     const at = `${field}.matchFields[${index}]`;
@@ -139,33 +143,39 @@ export function validateAffinity(affinity: Affinity | undefined, field: string, 
 
 const unsatisfiable = ['DoNotSchedule', 'ScheduleAnyway'];
 
+const inclusionPolicies = ['Honor', 'Ignore'];
+
 export function validateTopologySpread(
   constraints: readonly TopologySpreadConstraint[] | undefined,
   field: string,
   errors: Errors,
 ): void {
-  const seen = new Set<string>();
-  for (const [index, constraint] of (constraints ?? []).entries()) {
+  if (constraints === undefined) return;
+  for (const [index, constraint] of constraints.entries()) {
     const at = `${field}[${index}]`;
     const { maxSkew, topologyKey, whenUnsatisfiable, minDomains } = constraint;
     if (!(maxSkew > 0)) invalid(errors, `${at}.maxSkew`, maxSkew ?? 0, positive);
     if (!topologyKey) required(errors, `${at}.topologyKey`, 'can not be empty');
-    else invalidAll(errors, `${at}.topologyKey`, topologyKey, labelKeyErrors(topologyKey));
     if (!unsatisfiable.includes(whenUnsatisfiable)) {
       notSupported(errors, `${at}.whenUnsatisfiable`, whenUnsatisfiable ?? '', unsatisfiable);
     }
-    const key = `{${topologyKey}, ${whenUnsatisfiable}}`;
-    if (seen.has(key)) duplicate(errors, `${at}.{topologyKey, whenUnsatisfiable}`, key);
-    seen.add(key);
+    const again = constraints.slice(index + 1).some((other) => {
+      return other.topologyKey === topologyKey && other.whenUnsatisfiable === whenUnsatisfiable;
+    });
+    if (again) {
+      duplicate(errors, `${at}.{topologyKey, whenUnsatisfiable}`, `{${topologyKey}, ${whenUnsatisfiable}}`);
+    }
     if (minDomains !== undefined) {
       if (minDomains <= 0) invalid(errors, `${at}.minDomains`, minDomains, positive);
       if (whenUnsatisfiable !== 'DoNotSchedule') {
-        invalid(
-          errors,
-          `${at}.minDomains`,
-          minDomains,
-          `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`,
-        );
+        const message = `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`;
+        invalid(errors, `${at}.minDomains`, minDomains, message);
+      }
+    }
+    for (const name of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
+      const policy = constraint[name];
+      if (policy !== undefined && !inclusionPolicies.includes(policy)) {
+        notSupported(errors, `${at}.${name}`, policy, inclusionPolicies);
       }
     }
     validateLabelSelector(constraint.labelSelector, `${at}.labelSelector`, errors);

@@ -31,6 +31,7 @@ import { validatePortNumberOrName } from './probes.ts';
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const protocols = ['SCTP', 'TCP', 'UDP'];
+const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const trafficPolicies = ['Cluster', 'Local'];
 /** A day: the longest a client may stick to an endpoint. */
 const mostAffinitySeconds = 86_400;
@@ -52,6 +53,16 @@ function validatePort(port: ServicePort, needsName: boolean, names: Set<string>,
   }
 }
 
+/** A port as the original shows it: by its internal field names. */
+const portShown = ({ protocol, port }: ServicePort) => ({
+  Name: '',
+  Protocol: protocol,
+  AppProtocol: null,
+  Port: port,
+  TargetPort: 0,
+  NodePort: 0,
+});
+
 function validatePorts({ spec }: Service, headless: boolean, errors: Errors): void {
   const ports = spec.ports ?? [];
   if (ports.length === 0 && !headless && spec.type !== 'ExternalName') required(errors, 'spec.ports');
@@ -62,7 +73,7 @@ function validatePorts({ spec }: Service, headless: boolean, errors: Errors): vo
     const at = `spec.ports[${index}]`;
     validatePort(port, ports.length > 1, names, at, errors);
     const key = `${port.protocol}/${port.port}`;
-    if (keys.has(key)) duplicate(errors, at, { name: port.name, protocol: port.protocol, port: port.port });
+    if (keys.has(key)) duplicate(errors, at, portShown(port));
     keys.add(key);
     if (!port.nodePort) continue;
     if (spec.type === 'ClusterIP') forbidden(errors, `${at}.nodePort`, "may not be used when `type` is 'ClusterIP'");
@@ -75,7 +86,7 @@ function validatePorts({ spec }: Service, headless: boolean, errors: Errors): vo
 function validateClusterIps({ spec }: Service, errors: Errors): void {
   const { clusterIPs = [], clusterIP } = spec;
   if (spec.type === 'ExternalName') {
-    if (clusterIPs.length > 0) forbidden(errors, 'spec.clusterIPs', "may not be set when `type` is 'ExternalName'");
+    if (clusterIPs.length > 0) forbidden(errors, 'spec.clusterIPs', 'may not be set for ExternalName services');
     return;
   }
   if (clusterIPs.length > 0 && clusterIP !== clusterIPs[0]) {
@@ -92,7 +103,8 @@ function validateClusterIps({ spec }: Service, errors: Errors): void {
 function validateTraffic(service: Service, errors: Errors): void {
   const { spec } = service;
   if (isExternallyReachable(service)) {
-    if (!trafficPolicies.includes(spec.externalTrafficPolicy ?? '')) {
+    if (!spec.externalTrafficPolicy) required(errors, 'spec.externalTrafficPolicy');
+    else if (!trafficPolicies.includes(spec.externalTrafficPolicy)) {
       notSupported(errors, 'spec.externalTrafficPolicy', spec.externalTrafficPolicy, trafficPolicies);
     }
   } else if (spec.externalTrafficPolicy) {
@@ -125,8 +137,12 @@ function validateTraffic(service: Service, errors: Errors): void {
       forbidden(errors, 'spec.LoadBalancerSourceRanges', "may only be used when `type` is 'LoadBalancer'");
     }
   }
+  const distribution = spec.trafficDistribution;
+  if (distribution !== undefined && !distributions.includes(distribution)) {
+    notSupported(errors, 'spec.trafficDistribution', distribution, distributions);
+  }
   for (const [index, range] of (spec.loadBalancerSourceRanges ?? []).entries()) {
-    if (!isCidr(range.trim())) invalid(errors, `spec.loadBalancerSourceRanges[${index}]`, range, cidrMessage);
+    if (!isCidr(range.trim())) invalid(errors, `spec.LoadBalancerSourceRanges[${index}]`, range.trim(), cidrMessage);
   }
 }
 
@@ -162,6 +178,7 @@ export function validateService(service: Service, errors: Errors): void {
   validateClusterIps(service, errors);
   for (const [index, ip] of (spec.externalIPs ?? []).entries()) {
     if (!isIp(ip)) invalid(errors, `spec.externalIPs[${index}]`, ip, ipMessage);
+    else validateEndpointIp(ip, `spec.externalIPs[${index}]`, errors);
   }
   if (!spec.type) required(errors, 'spec.type');
   else if (!types.includes(spec.type)) notSupported(errors, 'spec.type', spec.type, types);
@@ -181,12 +198,37 @@ export function validateServiceUpdate(service: Service, old: Service, errors: Er
       invalid(errors, 'spec.ipFamilies[0]', families[0], 'may not change once set');
     }
   }
+  const healthPort = ({ spec }: Service) => spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
+  if (healthPort(service) && healthPort(old) && service.spec.healthCheckNodePort !== old.spec.healthCheckNodePort) {
+    forbidden(errors, 'spec.healthCheckNodePort', immutableMessage);
+  }
   if (old.spec.type === 'LoadBalancer' && service.spec.type === 'LoadBalancer') {
     if (!equalJson(service.spec.loadBalancerClass, old.spec.loadBalancerClass)) {
       invalid(errors, 'spec.loadBalancerClass', service.spec.loadBalancerClass, 'may not change once set');
     }
   }
   validateService(service, errors);
+}
+
+const ipModes = ['Proxy', 'VIP'];
+
+/** `status`: what a load balancer announces. */
+export function validateServiceStatus({ spec, status }: Service, _old: Service, errors: Errors): void {
+  const field = 'status.loadBalancer.ingress';
+  const ingresses = status?.loadBalancer?.ingress ?? [];
+  if (spec.type !== 'LoadBalancer' && ingresses.length > 0) {
+    forbidden(errors, field, "may only be used when `spec.type` is 'LoadBalancer'");
+    return;
+  }
+  for (const [index, { ip, ipMode, hostname }] of ingresses.entries()) {
+    const at = `${field}[${index}]`;
+    if (ip && !isIp(ip)) invalid(errors, `${at}.ip`, ip, ipMessage);
+    if (ipMode !== undefined && !ip) forbidden(errors, `${at}.ipMode`, 'may not be specified when `ip` is not set');
+    else if (ipMode !== undefined && !ipModes.includes(ipMode)) notSupported(errors, `${at}.ipMode`, ipMode, ipModes);
+    if (!hostname) continue;
+    invalidAll(errors, `${at}.hostname`, hostname, dns1123Subdomain(hostname));
+    if (isIp(hostname)) invalid(errors, `${at}.hostname`, hostname, 'must be a DNS name, not an IP address');
+  }
 }
 
 export function validateEndpoints({ subsets = [] }: Endpoints, errors: Errors): void {

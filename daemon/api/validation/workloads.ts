@@ -131,7 +131,10 @@ export function validateReplicationController({ spec }: ReplicationController, e
   if (Object.keys(spec.selector ?? {}).length === 0) required(errors, 'spec.selector');
   validateCount(spec.replicas, 'spec.replicas', errors);
   if (spec.template === undefined) required(errors, 'spec.template');
-  else validateTemplate(spec.template, { matchLabels: spec.selector }, spec.selector !== undefined, errors);
+  else {
+    validateTemplate(spec.template, { matchLabels: spec.selector }, spec.selector !== undefined, errors);
+    forbidDeadline(spec.template, 'ReplicationController', errors);
+  }
 }
 
 export function validateDaemonSet({ spec }: DaemonSet, errors: Errors): void {
