@@ -73,7 +73,7 @@ const rules: Readonly<Record<string, KindRules>> = {
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': { validate: webhooks.validatePolicyBinding },
   'admissionregistration.k8s.io/validatingwebhookconfigurations': { validate: webhooks.validateWebhooks },
   'apiextensions.k8s.io/customresourcedefinitions': { validate: platform.validateCustomResourceDefinition },
-  'apiregistration.k8s.io/apiservices': { validate: platform.validateApiService },
+  'apiregistration.k8s.io/apiservices': { name: pathSegment, validate: platform.validateApiService },
   'apps/controllerrevisions': {
     validate: workloads.validateControllerRevision,
     validateUpdate: workloads.validateControllerRevisionUpdate,
