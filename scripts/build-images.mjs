@@ -69,7 +69,7 @@ async function main() {
       config: { Entrypoint: ['/pause'], User: '65535:65535', Env: [path] },
     },
   ]);
-  writeFileSync(join(out, 'pause.tar'), pause);
+  writeFileSync(join(out, 'pause.tar'), pause.archive);
   const files = demoFiles();
   const demo = await imageArchive(
     [
@@ -87,7 +87,10 @@ async function main() {
       },
     })),
   );
-  writeFileSync(join(out, 'demo.tar'), demo);
+  writeFileSync(join(out, 'demo.tar'), demo.archive);
+  // What is in the archives, so that a node can tell whether it has them without opening them.
+  const contents = { 'pause.tar': pause.ids, 'demo.tar': demo.ids };
+  writeFileSync(join(out, 'images.json'), `${JSON.stringify(contents, undefined, 2)}\n`);
   for (const name of ['pause', 'demo']) console.log(`${name}.tar: ${statSync(join(out, `${name}.tar`)).size} bytes`);
 }
 

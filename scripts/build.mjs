@@ -99,6 +99,6 @@ await step(
 await step(
   'images',
   ['native/pause', 'images', 'scripts/build-images.mjs', 'scripts/image-archive.mjs'],
-  ['dist/images/pause.tar', 'dist/images/demo.tar'],
+  ['dist/images/pause.tar', 'dist/images/demo.tar', 'dist/images/images.json'],
   () => node('build-images.mjs'),
 );

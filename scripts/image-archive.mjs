@@ -29,7 +29,7 @@ const json = (value) => Buffer.from(JSON.stringify(value));
 /**
  * @param {{name: string, files: Parameters<typeof tar>[0], config: Record<string, unknown>}[]} images `name` is the full
  *   reference (`registry/repository:tag`), `config` the image's `config` (Entrypoint, Env, ...).
- * @returns {Promise<Buffer>} the archive
+ * @returns {Promise<{archive: Buffer, ids: Record<string, string>}>} the archive, and each name's image id (its config's digest)
  */
 export async function imageArchive(images) {
   const blobs = new Map();
@@ -39,6 +39,7 @@ export async function imageArchive(images) {
     return made.descriptor;
   };
   const manifests = [];
+  const ids = {};
   for (const { name, files, config } of images) {
     const layer = keep('application/vnd.oci.image.layer.v1.tar', await tar(files));
     const imageConfig = keep(
@@ -52,6 +53,7 @@ export async function imageArchive(images) {
         history: [{ created: epoch.toISOString(), created_by: 'balsa' }],
       }),
     );
+    ids[name] = imageConfig.digest;
     const manifest = keep(
       'application/vnd.oci.image.manifest.v1+json',
       json({
@@ -67,11 +69,12 @@ export async function imageArchive(images) {
       annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name.split(':').pop() },
     });
   }
-  return tar([
+  const archive = await tar([
     { name: 'oci-layout', content: json({ imageLayoutVersion: '1.0.0' }) },
     { name: 'index.json', content: json({ schemaVersion: 2, manifests }) },
     { name: 'blobs', type: 'directory', mode: 0o755 },
     { name: 'blobs/sha256', type: 'directory', mode: 0o755 },
     ...[...blobs].map(([hex, content]) => ({ name: `blobs/sha256/${hex}`, content })),
   ]);
+  return { archive, ids };
 }

@@ -4,7 +4,8 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../log/logger.ts';
-import { lacksCapSysResource, renderContainerdConfig, usesSystemdCgroups } from './containerd-config.ts';
+import { removePodCgroup } from './container/cgroups.ts';
+import { hasCgroup2, lacksCapSysResource, renderContainerdConfig, usesSystemdCgroups } from './containerd-config.ts';
 import { connectRuntime } from './cri.ts';
 
 export interface ContainerdOptions {
@@ -231,12 +232,14 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
 /** Stops and removes every pod of a runtime, whoever made it. */
 export async function removeAllPods(endpoint: string): Promise<void> {
   const runtime = connectRuntime(endpoint);
+  const cgroups = { systemd: usesSystemdCgroups(), cgroup2: hasCgroup2() };
   try {
     const sandboxes = await runtime.listPodSandboxes();
     await Promise.all(
-      sandboxes.map(async ({ id }) => {
+      sandboxes.map(async ({ id, metadata }) => {
         await runtime.stopPodSandbox(id);
         await runtime.removePodSandbox(id);
+        if (metadata !== undefined) await removePodCgroup(metadata.uid, cgroups);
       }),
     );
   } finally {

@@ -20,6 +20,8 @@ export interface PodState {
   /** What of the pod the volumes were last made from. */
   volumesFor: string;
   admitted: boolean;
+  /** By container id: the resources the runtime was last told, as text. */
+  readonly resources: Map<string, string>;
 }
 
 export function newPodState(pod: Pod): PodState {
@@ -34,6 +36,7 @@ export function newPodState(pod: Pod): PodState {
     volumesAt: 0,
     volumesFor: '',
     admitted: false,
+    resources: new Map(),
   };
 }
 

@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../apimachinery/types/core-v1.ts';
 import { uidOf } from '../container/labels.ts';
 import type { KubeletContext } from '../context.ts';
 import type { RuntimePod } from './lifecycle-events.ts';
 import { PodWorker } from './pod-worker.ts';
+
+const PATIENCE_MS = 2000;
 
 /** One worker for each pod that is on this node, or shall be, or was until its remains are gone. */
 export class PodWorkers {
@@ -56,10 +59,13 @@ export class PodWorkers {
     for (const worker of this.#workers.values()) worker.wake();
   }
 
-  /** Ends all workers; pods run on. */
+  /** Ends all workers; pods run on. A step that waits for a container's end is left to the next kubelet. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.all.map((worker) => worker.stop()));
+    const all = Promise.all(this.all.map((worker) => worker.stop()));
+    const patience = new AbortController();
+    await Promise.race([all, sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
   }
 
   #start(pod: Pod, removed: boolean): void {

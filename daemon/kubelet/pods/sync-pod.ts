@@ -1,6 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
+import { isApiError } from '../../apimachinery/api-error.ts';
 import { formatDuration } from '../../apimachinery/duration.ts';
 import type { Container, Pod } from '../../apimachinery/types/core-v1.ts';
+import { runtimeclasses } from '../../apimachinery/types/resources.ts';
 import { ensurePodCgroup } from '../container/cgroups.ts';
 import { parseResolvConf, podDns } from '../container/dns.ts';
 import { containerHash, formatPod, uidOf } from '../container/labels.ts';
@@ -14,6 +16,7 @@ import { killContainer, killPod } from './kill.ts';
 import { isExited, newestContainer, type PodRuntime, readPodRuntime, readySandbox, sandboxIps } from './pod-runtime.ts';
 import { type PodState, podVersion } from './pod-state.ts';
 import { reportStatus } from './report.ts';
+import { resizeContainers } from './resize.ts';
 import { StartError, startContainer } from './start-container.ts';
 
 /** How long content of volumes (ConfigMaps, tokens) may be behind its source. */
@@ -86,11 +89,23 @@ async function createSandbox(context: KubeletContext, state: PodState, config: P
   await mkdir(podLogDirectory(context.paths, pod), { recursive: true, mode: 0o755 });
   await ensurePodCgroup(pod, context.cgroups);
   try {
-    await context.runtime.runPodSandbox(config, '');
+    await context.runtime.runPodSandbox(config, await runtimeHandler(context, pod));
   } catch (error) {
     const message = `Failed to create pod sandbox: ${(error as Error).message}`;
     context.events.pod(pod, 'Warning', 'FailedCreatePodSandBox', message);
     throw new SyncError(message);
+  }
+}
+
+/** The runtime's name for the pod's RuntimeClass. */
+async function runtimeHandler(context: KubeletContext, pod: Pod): Promise<string> {
+  const name = pod.spec?.runtimeClassName;
+  if (name === undefined || name === '') return '';
+  try {
+    return (await context.client.get(runtimeclasses, { name })).handler;
+  } catch (error) {
+    if (isApiError(error, 'NotFound')) throw new Error(`RuntimeClass.node.k8s.io ${JSON.stringify(name)} not found`);
+    throw error;
   }
 }
 
@@ -198,6 +213,7 @@ export async function syncPod(context: KubeletContext, state: PodState): Promise
   const status = await reportStatus(context, state, false);
   if (status.phase === 'Succeeded' || status.phase === 'Failed') return { finished: true, acted: false };
 
+  await resizeContainers(context, state);
   const actions = computeActions(pod, state.runtime, context.probes);
   await mkdir(podDirectory(context.paths, uid), { recursive: true, mode: 0o750 });
   if (!hasWork(actions)) {

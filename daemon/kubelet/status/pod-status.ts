@@ -62,6 +62,14 @@ export function podStatus(input: PodStatusInput): PodStatus {
     old.conditions ?? [],
     now,
   );
+  if (input.verdict?.reason === 'Evicted')
+    conditions.push({
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'TerminationByKubelet',
+      message: input.verdict.message,
+      lastTransitionTime: old.conditions?.find(({ type }) => type === 'DisruptionTarget')?.lastTransitionTime ?? now,
+    });
   const { generation } = pod.metadata ?? {};
   const reason = input.verdict?.reason ?? (isFinal(phase) ? old.reason : undefined);
   const message = input.verdict?.message ?? (isFinal(phase) ? old.message : undefined);
