@@ -27,6 +27,8 @@ export interface Surroundings {
   diskLatency: number;
   /** Bytes of entries in one message; 1: one entry at a time. */
   readonly messageBytes: number;
+  /** A member has just been elected. */
+  elected(member: Member): void;
 }
 
 interface PendingRead {
@@ -178,6 +180,7 @@ export class Member {
     while (this.node?.hasReady()) {
       const ready = this.node.ready();
       if (this.node.raft.role === 'leader') this.#around.invariants.leads(this.id, this.node);
+      if (ready.softState?.role === 'leader') this.#around.elected(this);
       this.#send(ready.messages);
       if (this.#around.variant?.answerBeforeSync) this.#send(ready.messagesAfterSync);
       const hardState =

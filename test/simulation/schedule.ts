@@ -58,6 +58,8 @@ export class Schedule {
   readonly #calm: number;
   /** The misfortunes this schedule draws from. */
   readonly #focus: readonly Misfortune[];
+  /** Chance that a leader crashes just after its election, with its first entries on their way. */
+  readonly #fragile: number;
   readonly #trace: ((line: string) => void) | undefined;
 
   constructor(seed: number, variant?: Variant, trace?: (line: string) => void) {
@@ -79,7 +81,9 @@ export class Schedule {
       diskErrors: random.pick([0, 0, 0.002]),
       diskLatency: random.pick([2, 10, 80]),
       messageBytes: random.pick([1, 1, 300, 1000]),
+      elected: (member) => this.#elected(member),
     };
+    this.#fragile = random.pick([0, 0, 0, 0.6]);
     Object.assign(this.#network.faults, {
       drop: random.pick([0, 0.02, 0.2]),
       duplicate: random.pick([0, 0.05, 0.3]),
@@ -161,6 +165,14 @@ export class Schedule {
     }
   }
 
+  #elected(member: Member): void {
+    this.#say(`member ${member.id} leads term ${member.node!.raft.term}`);
+    if (!this.#trouble || !this.#random.chance(this.#fragile)) return;
+    this.#clock.after(this.#random.between(1, 60), () => {
+      if (this.#trouble) this.#crash(member);
+    });
+  }
+
   /** One of those that believe they lead. */
   #leader(): Member | undefined {
     const leaders = [...this.#members.values()].filter((each) => each.node?.raft.role === 'leader');
@@ -206,12 +218,15 @@ export class Schedule {
     const { voters, learners } = leader.config;
     const steps: ConfigChangeStep[] = [];
     const count = random.pick([1, 1, 2, 3, 4]);
-    for (let step = 0; step < count; step++) {
+    // Most of the voters at once: the old majority and the new one share hardly anyone.
+    const swapped = random.chance(0.3) && this.#nextId < 20 ? voters.slice(1) : [];
+    for (const id of swapped) steps.push({ type: 'remove', id }, { ...this.#newMember(), type: 'addVoter' });
+    for (let step = 0; step < count && swapped.length === 0; step++) {
       const kind = random.below(4);
       if (kind === 0 && voters.length > 1) steps.push({ type: 'remove', id: random.pick(voters) });
       else if (kind === 1 && learners.length > 0) steps.push({ type: 'addVoter', id: random.pick(learners) });
       else if (kind === 2 && voters.length > 1) steps.push({ type: 'addLearner', id: random.pick(voters) });
-      else if (voters.length + learners.length < maxMembers && this.#nextId < 16) steps.push(this.#newMember());
+      else if (voters.length + learners.length < maxMembers && this.#nextId < 24) steps.push(this.#newMember());
     }
     const leaving = leader.config.votersOutgoing.length > 0;
     const transition = random.pick(['auto', 'joint', 'jointExplicit'] as const);

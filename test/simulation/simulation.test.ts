@@ -21,7 +21,11 @@ t.test('the checker accepts what some order explains, and nothing else', async (
   t.equal(findNonLinearizable([write(1, 0, 10), read(1, 11, 12)]), undefined);
   t.equal(findNonLinearizable([write(1, 0, 10), read(0, 11, 12)]), 'k', 'a stale read');
   t.equal(findNonLinearizable([write(1, 0, 10), read(0, 5, 12)]), undefined, 'a read that overlaps the write');
-  t.equal(findNonLinearizable([write(1, 0, undefined), read(0, 5, 6), read(1, 7, 8)]), undefined, 'unanswered, but done');
+  t.equal(
+    findNonLinearizable([write(1, 0, undefined), read(0, 5, 6), read(1, 7, 8)]),
+    undefined,
+    'unanswered, but done',
+  );
   t.equal(findNonLinearizable([write(1, 0, 20), read(1, 5, 6), read(0, 7, 8)]), 'k', 'seen, then not seen');
   const swap = operation({ kind: 'swap', expected: 1, value: 2, invoked: 11, completed: 12, result: false });
   t.equal(findNonLinearizable([write(1, 0, 10), swap]), 'k', 'a swap that should have taken effect');

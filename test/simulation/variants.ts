@@ -32,8 +32,9 @@ export const variants: readonly Variant[] = [
   {
     name: 'answers a read before a quorum has confirmed the leader',
     within: 400,
-    breakNode: ({ raft }) => {
-      raft.tracker.isQuorum = () => true;
+    breakNode: ({ raft: { tracker } }) => {
+      // The short cut of a leader without followers.
+      tracker.isSingleton = () => true;
     },
   },
   {
