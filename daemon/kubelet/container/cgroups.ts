@@ -61,7 +61,11 @@ export async function ensurePodCgroup(pod: Pod, host: CgroupHost): Promise<void>
       at = join(at, part);
       await ignoring(['EEXIST', 'ENOENT', 'EROFS', 'EPERM'], mkdir(at));
     }
-    await ignoring(['ENOENT', 'EROFS', 'EACCES'], writeFile(join(ROOT, controller, path, file), String(value)));
+    // EINVAL, EBUSY: less than what its containers have or use now.
+    await ignoring(
+      ['ENOENT', 'EROFS', 'EACCES', 'EINVAL', 'EBUSY'],
+      writeFile(join(ROOT, controller, path, file), String(value)),
+    );
   };
   await set('cpu', 'cpu.shares', resources.cpuShares);
   if (resources.cpuQuota > 0n) await set('cpu', 'cpu.cfs_quota_us', resources.cpuQuota);

@@ -3,6 +3,7 @@ import type { Container, Pod } from '../../apimachinery/types/core-v1.ts';
 import { ensurePodCgroup } from '../container/cgroups.ts';
 import { linuxResources } from '../container/resources.ts';
 import type { KubeletContext } from '../context.ts';
+import type { LinuxContainerResources } from '../runtime.ts';
 import { isRunning } from './pod-runtime.ts';
 import type { PodState } from './pod-state.ts';
 import { findContainer } from './restart-policy.ts';
@@ -24,19 +25,29 @@ export async function resizeContainers(context: KubeletContext, state: PodState)
   const { pod, runtime, resources } = state;
   const running = runtime.containers.filter(isRunning);
   for (const id of resources.keys()) if (!running.some(({ status }) => status.id === id)) resources.delete(id);
-  let changed = false;
+  const changes: { id: string; wanted: LinuxContainerResources; text: string }[] = [];
   for (const { name, status } of running) {
     const container = findContainer(pod, name);
     if (container === undefined) continue;
+    const { id } = status;
     const wanted = linuxResources(pod, container, context.node);
     const text = textOf(wanted);
-    const told = resources.get(status.id);
+    const told = resources.get(id);
     if (told === text) continue;
-    if (told !== undefined || differsFromReported(pod, container, status.id)) {
-      await context.runtime.updateContainerResources(status.id, wanted);
-      changed = true;
-    }
-    resources.set(status.id, text);
+    if (told !== undefined || differsFromReported(pod, container, id)) changes.push({ id, wanted, text });
+    else resources.set(id, text);
   }
-  if (changed) await ensurePodCgroup(pod, context.cgroups);
+  if (changes.length === 0) return;
+  // No container may have more than its pod: when growing the pod comes first, when shrinking it comes last.
+  await ensurePodCgroup(pod, context.cgroups);
+  for (const { id, wanted, text } of changes) {
+    try {
+      await context.runtime.updateContainerResources(id, wanted);
+      resources.set(id, text);
+    } catch (err) {
+      // Tried again at the next step; the container runs on with what it has.
+      context.logger.warn({ err, pod: pod.metadata?.name, container: id }, 'cannot resize a container');
+    }
+  }
+  await ensurePodCgroup(pod, context.cgroups);
 }
