@@ -57,13 +57,24 @@ function run(task: LoadTask, onReady?: () => void): Promise<LoadResult> {
   });
 }
 
-function print(name: string, goal: string, result: LoadResult, perSecond = result.count / result.seconds): void {
+/** Processor time of this process, all threads: what a request costs however busy the machine is. */
+let cpuBefore = process.cpuUsage();
+
+function print(
+  name: string,
+  goal: string,
+  result: LoadResult,
+  perSecond = result.count / result.seconds,
+  count = result.count,
+): void {
+  const { user, system } = process.cpuUsage(cpuBefore);
   const cells = [
     name.padEnd(34),
     Math.round(perSecond).toLocaleString('en').padStart(9),
     goal.padStart(9),
     result.p50.toFixed(2).padStart(9),
     result.p99.toFixed(2).padStart(9),
+    ((user + system) / count).toFixed(1).padStart(9),
     String(result.errors).padStart(7),
   ];
   console.log(cells.join(' '));
@@ -71,7 +82,7 @@ function print(name: string, goal: string, result: LoadResult, perSecond = resul
 
 console.log(`${clients} clients, ${seconds} s each, ${inMemory ? 'store in memory' : 'embedded store'}`);
 console.log(
-  `${'request'.padEnd(34)}${'per s'.padStart(10)}${'goal'.padStart(10)}${'p50 ms'.padStart(10)}${'p99 ms'.padStart(10)}${'errors'.padStart(8)}`,
+  `${'request'.padEnd(34)}${'per s'.padStart(10)}${'goal'.padStart(10)}${'p50 ms'.padStart(10)}${'p99 ms'.padStart(10)}${'cpu us'.padStart(10)}${'errors'.padStart(8)}`,
 );
 
 const one = '/api/v1/namespaces/bench/configmaps';
@@ -124,6 +135,7 @@ const rows: readonly { name: string; goal: string; task: Omit<LoadTask, keyof ty
 ];
 for (const { name, goal, task } of rows) {
   if (!name.startsWith(only)) continue;
+  cpuBefore = process.cpuUsage();
   print(name, goal, await run({ ...base, ...task }));
 }
 
@@ -142,6 +154,7 @@ if ('watch'.startsWith(only) || only.startsWith('watch')) {
     },
     () => {
       began = performance.now();
+      cpuBefore = process.cpuUsage();
       void (async () => {
         const workers = Array.from({ length: clients }, async (_, worker) => {
           for (let i = worker; i < changes; i += clients) {
@@ -153,7 +166,7 @@ if ('watch'.startsWith(only) || only.startsWith('watch')) {
     },
   );
   const elapsed = (performance.now() - began) / 1000;
-  print(`watch, ${watchers} watchers, events`, '55,000', result, (watchers * changes) / elapsed);
+  print(`watch, ${watchers} watchers, events`, '55,000', result, (watchers * changes) / elapsed, watchers * changes);
 }
 
 const { rss, heapUsed } = process.memoryUsage();
