@@ -6,7 +6,6 @@ import {
   compare,
   concatenatedType,
   dataTypes,
-  elementFlags,
   firstRegister,
   hooks,
   inSet,
@@ -16,6 +15,7 @@ import {
   setFlags,
   verdict,
 } from '../proxy/nftables/expressions.ts';
+import { intervalElements } from './intervals.ts';
 
 export const tableName = 'balsa-network';
 
@@ -106,45 +106,6 @@ function create(family: 'ip' | 'ip6', pods: readonly Prefix[], keep: readonly Pr
     );
   }
   return operations;
-}
-
-/** Intervals as the kernel wants them: sorted, apart, each a start and the first address behind its end, marked as such. */
-export function intervalElements(prefixes: readonly Prefix[]): { keys: Buffer; elementFlags: Uint8Array } {
-  const sorted = [...prefixes].sort((a, b) => Buffer.compare(a.first, b.first));
-  const ranges: { first: Buffer; last: Buffer }[] = [];
-  for (const { first, last } of sorted) {
-    const previous = ranges.at(-1);
-    const behind = previous && successor(previous.last);
-    if (previous === undefined || (behind !== undefined && Buffer.compare(first, behind) > 0)) {
-      ranges.push({ first, last });
-    } else if (Buffer.compare(last, previous.last) > 0) {
-      previous.last = last;
-    }
-  }
-  const keys: Buffer[] = [];
-  const flags: number[] = [];
-  for (const { first, last } of ranges) {
-    keys.push(first);
-    flags.push(0);
-    const behind = successor(last);
-    if (behind === undefined) break;
-    keys.push(behind);
-    flags.push(elementFlags.intervalEnd);
-  }
-  return { keys: Buffer.concat(keys), elementFlags: Uint8Array.from(flags) };
-}
-
-/** Undefined behind the last address there is. */
-function successor(address: Buffer): Buffer | undefined {
-  const next = Buffer.from(address);
-  for (let index = next.length - 1; index >= 0; index--) {
-    if (next[index]! < 255) {
-      next[index]!++;
-      return next;
-    }
-    next[index] = 0;
-  }
-  return undefined;
 }
 
 function prefixesOf(cidrs: readonly string[], family: 'ip' | 'ip6'): Prefix[] {
