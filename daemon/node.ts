@@ -17,6 +17,7 @@ import { pauseImage } from './kubelet/images/local-images.ts';
 import { startKubelet } from './kubelet/kubelet.ts';
 import type { Logger } from './log/logger.ts';
 import { startNetwork } from './network/network.ts';
+import { startNetworkPolicy } from './network/policy/network-policy.ts';
 import { startProxy } from './proxy/proxy.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import { startEmbeddedStore } from './store/embedded.ts';
@@ -268,7 +269,7 @@ async function startAgent(
       logger: log('kubelet'),
     }),
   );
-  const [network, proxy, dns] = await Promise.all([
+  const [network, policy, proxy, dns] = await Promise.all([
     startNetwork({
       client,
       nodeName: config.nodeName,
@@ -278,6 +279,11 @@ async function startAgent(
       clusterPodCidr: config.podCidr,
       serviceCidr: config.serviceCidr,
       logger: log('network'),
+    }),
+    startNetworkPolicy({
+      client: clientFor(serviceAccount('balsa-network')),
+      nodeName: config.nodeName,
+      logger: log('network-policy'),
     }),
     startProxy({
       client: clientFor(component('kube-proxy')),
@@ -296,6 +302,7 @@ async function startAgent(
     }),
   ]);
   started('network', network);
+  started('network-policy', policy);
   started('proxy', proxy);
   started('dns', dns);
   await nodeReady(client, config.nodeName);

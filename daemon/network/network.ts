@@ -9,6 +9,7 @@ import { loadNetlink, type Netlink } from '../proxy/netlink.ts';
 import { SyncLoop } from '../proxy/sync-loop.ts';
 import { writeCniConfig } from './cni-config.ts';
 import { applyMasquerade, removeMasquerade } from './masquerade.ts';
+import { removeNetworkPolicy } from './policy/network-policy.ts';
 import { internalIpsOf, podCidrsOf, removeRoutes, syncRoutes } from './routes.ts';
 import { removeServiceLink } from './service-address.ts';
 import { applySysctls } from './sysctls.ts';
@@ -108,6 +109,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 /** Takes away what the network made in this network namespace; links of pods go with the pods. */
 export async function removeNetwork(_logger: Logger): Promise<void> {
   const netlink = loadNetlink();
+  await removeNetworkPolicy(netlink);
   await removeMasquerade(netlink);
   await removeRoutes(netlink);
   await removeServiceLink(netlink);

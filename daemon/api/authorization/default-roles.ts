@@ -397,6 +397,14 @@ export const clusterRoles: readonly DefaultRole[] = [
       rule('discovery.k8s.io', ['endpointslices'], ['list', 'watch']),
     ],
   },
+  // What network policies can select; those who enforce them elsewhere bring such a role with their manifests.
+  {
+    name: 'system:balsa-network',
+    rules: [
+      rule('', ['namespaces', 'pods'], ['get', 'list', 'watch']),
+      rule('networking.k8s.io', ['networkpolicies'], ['get', 'list', 'watch']),
+    ],
+  },
   ...controllerRoles.map(({ name, rules }) => ({ name: `system:controller:${name}`, rules })),
 ];
 
@@ -427,6 +435,7 @@ export const clusterRoleBindings: readonly DefaultBinding[] = [
     groups: ['system:serviceaccounts'],
   },
   { name: 'system:coredns', role: 'system:coredns', serviceAccounts: ['kube-system/coredns'] },
+  { name: 'system:balsa-network', role: 'system:balsa-network', serviceAccounts: ['kube-system/balsa-network'] },
   // As kubeadm binds them: the API server's own client, and what every node's informers need beyond its pods.
   { name: 'kubeadm:kubelet-api-admin', role: 'system:kubelet-api-admin', users: ['kube-apiserver-kubelet-client'] },
   ...controllerRoles.map(({ name }) => ({
