@@ -1,11 +1,13 @@
 import type { ApiError } from '../../apimachinery/api-error.ts';
 import { apiVersionOf, type KubernetesObject } from '../../apimachinery/resource.ts';
+import { encodeObject, encodeWatchFrame } from '../protobuf/envelope.ts';
 import type { ListPage } from '../registry/reads.ts';
 import type { SelectedEvent } from '../registry/selection.ts';
 import type { StoredObject } from '../registry/stored-object.ts';
 import type { WatchBatch } from '../registry/watch-groups.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { type IncludeObject, toTable } from '../table/table.ts';
+import type { Representation } from './negotiate.ts';
 
 /** What objects are sent as: whole, as metadata alone, or as rows of a table. */
 export type ObjectForm = '' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
@@ -93,12 +95,21 @@ export function formOf(stored: StoredObject, form: ObjectForm, includeObject: In
 }
 
 /** The frames of a batch of watch events; made once however many watchers want this form. */
-export function watchFrames(batch: WatchBatch, form: ObjectForm, includeObject: IncludeObject): Buffer {
-  const key = form === 'Table' ? `Table ${includeObject}` : form;
+export function watchFrames(
+  batch: WatchBatch,
+  form: ObjectForm,
+  includeObject: IncludeObject,
+  format: Representation['format'],
+): Buffer {
+  const key = `${format === 'protobuf' ? 'protobuf ' : ''}${form === 'Table' ? `Table ${includeObject}` : form}`;
   let frames = batch.encoded.get(key);
   if (frames === undefined) {
     const parts: Buffer[] = [];
-    for (const event of batch.events) pushFrame(parts, event, form, includeObject);
+    for (const event of batch.events) {
+      if (format === 'protobuf') {
+        parts.push(encodeWatchFrame(event.type, encodeObject(formOf(event.object, form, includeObject))));
+      } else pushFrame(parts, event, form, includeObject);
+    }
     frames = Buffer.concat(parts);
     batch.encoded.set(key, frames);
   }
@@ -113,16 +124,27 @@ function pushFrame(parts: Buffer[], event: SelectedEvent, form: ObjectForm, incl
   parts.push(eventStart[event.type], Buffer.from(JSON.stringify(formOf(event.object, form, includeObject))), newline);
 }
 
-export function bookmarkFrame(row: ResourceRow, object: KubernetesObject, form: ObjectForm): string {
+/** One event that no batch carries. */
+function singleFrame(type: string, object: object, format: Representation['format']): Buffer {
+  if (format === 'protobuf') return encodeWatchFrame(type, encodeObject(object));
+  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+}
+
+export function bookmarkFrame(
+  row: ResourceRow,
+  object: KubernetesObject,
+  form: ObjectForm,
+  format: Representation['format'],
+): Buffer {
   const sent =
     form === ''
       ? object
       : form === 'Table'
         ? toTable(row, [], { now: new Date(), metadata: object.metadata as { resourceVersion: string } })
         : partialMetadata(object);
-  return `${JSON.stringify({ type: 'BOOKMARK', object: sent })}\n`;
+  return singleFrame('BOOKMARK', sent, format);
 }
 
-export function errorFrame(error: ApiError): string {
-  return `${JSON.stringify({ type: 'ERROR', object: error.status })}\n`;
+export function errorFrame(error: ApiError, format: Representation['format']): Buffer {
+  return singleFrame('ERROR', error.status, format);
 }

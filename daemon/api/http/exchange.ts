@@ -45,6 +45,9 @@ export interface Exchange {
   readonly bodyStream: NodeJS.ReadableStream;
 }
 
+/** What a read of the body fails with when there will be no one to answer. */
+export const clientWentAway = 'the client went away';
+
 /** Gathers chunks up to a limit; an announced length beyond it fails before anything is read. */
 function collect(source: NodeJS.ReadableStream, announced: string | undefined, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -55,19 +58,26 @@ function collect(source: NodeJS.ReadableStream, announced: string | undefined, l
     }
     let chunks: Buffer[] = [];
     let length = 0;
+    let done = false;
+    const lost = (): void => {
+      if (!done) reject(new Error(clientWentAway));
+    };
     source.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length > limit) {
         chunks = [];
+        done = true;
         reject(entityTooLarge(limit));
       } else {
         chunks.push(chunk);
       }
     });
-    source.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    source.on('error', reject);
-    source.on('aborted', () => reject(new Error('the client went away')));
-    source.on('close', () => reject(new Error('the client went away')));
+    source.on('end', () => {
+      done = true;
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    });
+    source.on('error', lost);
+    source.on('close', lost);
   });
 }
 

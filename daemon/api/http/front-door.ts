@@ -7,7 +7,7 @@ import { impersonate } from '../authentication/impersonation.ts';
 import type { Attributes, AuthorizerChain } from '../authorization/authorizer.ts';
 import { storeFailure } from '../registry/object-store.ts';
 import { badRequest, internalError, unauthorized } from '../status-errors.ts';
-import type { Exchange } from './exchange.ts';
+import { clientWentAway, type Exchange } from './exchange.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
 import { observeRequest } from './request-metrics.ts';
 import type { ResourceHandler } from './resource-handler.ts';
@@ -77,7 +77,7 @@ export class FrontDoor {
     if (error instanceof ApiError) return error;
     if (error instanceof StoreError) return storeFailure(error) as ApiError;
     const message = error instanceof Error ? error.message : String(error);
-    if (message !== 'the client went away') {
+    if (message !== clientWentAway) {
       this.#options.logger.error(
         { err: error, method: exchange.method, url: exchange.url },
         'request failed unexpectedly',

@@ -1,8 +1,9 @@
+import { protobufType } from '../protobuf/envelope.ts';
 import { notAcceptable } from '../status-errors.ts';
 
 /** How a response is to be written. */
 export interface Representation {
-  readonly format: 'json' | 'yaml';
+  readonly format: 'json' | 'yaml' | 'protobuf';
   /** What the objects are turned into: kubectl's table, or metadata alone. */
   readonly as: '' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
   /** `Content-Type` of the response. */
@@ -11,8 +12,9 @@ export interface Representation {
 
 export const plainJson: Representation = { format: 'json', as: '', contentType: 'application/json' };
 const plainYaml: Representation = { format: 'yaml', as: '', contentType: 'application/yaml' };
+const plainProtobuf: Representation = { format: 'protobuf', as: '', contentType: protobufType };
 
-const accepted = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const accepted = ['application/json', 'application/yaml', protobufType];
 
 export interface AcceptClause {
   readonly type: string;
@@ -38,29 +40,37 @@ export function parseAccept(header: string): AcceptClause[] {
 }
 
 const memo = new Map<string, Representation | null>();
+const memoWithProtobuf = new Map<string, Representation | null>();
 
-/** The representation that the Accept header prefers among those served. Fails with 406. */
-export function negotiate(accept: string | undefined): Representation {
+/**
+ * The representation that the Accept header prefers among those served. `protobuf`: whether what is served has a protobuf
+ * form, as all but custom resources do. Fails with 406.
+ */
+export function negotiate(accept: string | undefined, protobuf = false): Representation {
   if (accept === undefined || accept === '' || accept === '*/*' || accept === 'application/json') return plainJson;
-  let found = memo.get(accept);
+  const known = protobuf ? memoWithProtobuf : memo;
+  let found = known.get(accept);
   if (found === undefined) {
-    found = choose(accept);
-    if (memo.size > 256) memo.clear();
-    memo.set(accept, found);
+    found = choose(accept, protobuf);
+    if (known.size > 256) known.clear();
+    known.set(accept, found);
   }
   if (found === null) throw notAcceptable(accepted);
   return found;
 }
 
-function choose(accept: string): Representation | null {
+function choose(accept: string, protobuf: boolean): Representation | null {
   for (const { type, parameters } of parseAccept(accept)) {
     const isJson = type === 'application/json' || type === '*/*' || type === 'application/*';
     const isYaml = type === 'application/yaml';
-    if (!isJson && !isYaml) continue;
-    const base = isYaml ? plainYaml : plainJson;
+    const isProtobuf = protobuf && type === protobufType;
+    if (!isJson && !isYaml && !isProtobuf) continue;
+    const base = isProtobuf ? plainProtobuf : isYaml ? plainYaml : plainJson;
     const as = parameters.get('as');
     if (as === undefined || as === '') return base;
     if (parameters.get('g') !== 'meta.k8s.io' || parameters.get('v') !== 'v1') continue;
+    // A table has no protobuf form.
+    if (as === 'Table' && isProtobuf) continue;
     if (as === 'Table' || as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') {
       return { ...base, as };
     }

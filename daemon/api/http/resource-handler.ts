@@ -89,7 +89,7 @@ export class ResourceHandler {
 
   async #get(context: HandlerContext, row: ResourceRow): Promise<void> {
     const { exchange, info, request } = context;
-    const representation = negotiate(exchange.headers.accept);
+    const representation = negotiate(exchange.headers.accept, hasProtobuf(row));
     const version = info.query.get('resourceVersion') ?? undefined;
     const stored = await this.#api.registry.reads.get(row, namespaceOf(row, request), request.name, version);
     this.#sendObject(context, 200, stored, representation);
@@ -98,7 +98,7 @@ export class ResourceHandler {
   async #list(context: HandlerContext, row: ResourceRow): Promise<void> {
     const { exchange, info, request } = context;
     const { query } = info;
-    const representation = negotiate(exchange.headers.accept);
+    const representation = negotiate(exchange.headers.accept, hasProtobuf(row));
     const page = await this.#api.registry.reads.list({
       ...listParameters(query),
       selection: selectionFrom(row, request, query),
@@ -113,7 +113,7 @@ export class ResourceHandler {
       sendValue(exchange, 200, headers, partialList(page), { ...representation, pretty });
       return;
     }
-    if (representation.format === 'yaml' || pretty) {
+    if (representation.format !== 'json' || pretty) {
       sendValue(exchange, 200, headers, listObject(page), { ...representation, pretty });
       return;
     }
@@ -147,7 +147,7 @@ export class ResourceHandler {
 
   async #create(context: HandlerContext, row: ResourceRow): Promise<void> {
     const { exchange, info, request } = context;
-    const representation = negotiate(exchange.headers.accept);
+    const representation = negotiate(exchange.headers.accept, hasProtobuf(row));
     const write = this.#write(context, 'CreateOptions');
     const namespace = this.#requireNamespace(row, request);
     const body = await readObjectBody(exchange, row.handle);
@@ -162,7 +162,7 @@ export class ResourceHandler {
 
   async #update(context: HandlerContext, row: ResourceRow, subresource: string): Promise<void> {
     const { exchange, request } = context;
-    const representation = negotiate(exchange.headers.accept);
+    const representation = negotiate(exchange.headers.accept, hasProtobuf(row));
     const write = this.#write(context, 'UpdateOptions');
     const body = await readObjectBody(exchange, row.handle);
     const target = { row, namespace: namespaceOf(row, request), name: request.name, subresource };
@@ -172,7 +172,7 @@ export class ResourceHandler {
 
   async #patch(context: HandlerContext, row: ResourceRow, subresource: string): Promise<void> {
     const { exchange, info, request } = context;
-    const representation = negotiate(exchange.headers.accept);
+    const representation = negotiate(exchange.headers.accept, hasProtobuf(row));
     const { type, value } = await this.#patchBody(exchange);
     if (type === 'apply' && (info.query.get('fieldManager') ?? '') === '') {
       throw badRequest(
@@ -202,7 +202,7 @@ export class ResourceHandler {
 
   async #delete(context: HandlerContext, row: ResourceRow): Promise<void> {
     const { exchange, info, request } = context;
-    const representation = negotiate(exchange.headers.accept);
+    const representation = negotiate(exchange.headers.accept, hasProtobuf(row));
     const { options, dryRun } = await deleteOptions(exchange, info.query);
     const write = { ...this.#write(context, 'DeleteOptions') };
     const result = await this.#api.registry.deletion.delete(row, namespaceOf(row, request), request.name, options, {
@@ -340,13 +340,18 @@ export class ResourceHandler {
 
   #sendPlain(context: HandlerContext, status: number, value: object): void {
     const { exchange, info } = context;
-    const representation = negotiate(exchange.headers.accept);
+    const representation = negotiate(exchange.headers.accept, true);
     const headers = commonHeaders(exchange, context.warnings);
     sendValue(exchange, status, headers, value, {
       format: representation.format,
       pretty: wantsPretty(exchange, info.query),
     });
   }
+}
+
+/** Custom resources have no protobuf form. */
+function hasProtobuf(row: ResourceRow): boolean {
+  return row.handle.definition !== '';
 }
 
 /** The namespace part of the object's key. */

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { createGzip, gzip } from 'node:zlib';
 import { stringify } from 'yaml';
 import type { ApiError } from '../../apimachinery/api-error.ts';
+import type { KubernetesObject } from '../../apimachinery/resource.ts';
+import { encodeObject, protobufType } from '../protobuf/envelope.ts';
 import type { Exchange, ResponseHeaders, ResponseStream } from './exchange.ts';
+import type { Representation } from './negotiate.ts';
 
 /** Responses from this size on are compressed for clients that ask. */
 const gzipFrom = 128 * 1024;
@@ -74,14 +77,18 @@ export function sendBytes(
   });
 }
 
-/** Sends a value as JSON or YAML. */
+/** Sends a value as JSON, YAML or protobuf. */
 export function sendValue(
   exchange: Exchange,
   status: number,
   headers: ResponseHeaders,
   value: unknown,
-  options: { readonly format: 'json' | 'yaml'; readonly pretty: boolean; readonly contentType?: string },
+  options: { readonly format: Representation['format']; readonly pretty: boolean; readonly contentType?: string },
 ): void {
+  if (options.format === 'protobuf') {
+    sendBytes(exchange, status, headers, options.contentType ?? protobufType, encodeObject(value as KubernetesObject));
+    return;
+  }
   if (options.format === 'yaml') {
     sendBytes(
       exchange,

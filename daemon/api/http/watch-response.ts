@@ -1,3 +1,4 @@
+import { protobufWatchType } from '../protobuf/envelope.ts';
 import type { ResourceApi } from '../resource-api.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { invalid } from '../status-errors.ts';
@@ -13,11 +14,12 @@ import { commonHeaders } from './response.ts';
 /** A watcher this far behind is cut off: it comes back from where it was. */
 const maxBacklogBytes = 32 * 1024 * 1024;
 
-/** Serves a watch: frames of JSON, one to a line, until the client leaves or the watch ends. */
+/** Serves a watch, as lines of JSON or frames of protobuf, until the client leaves or the watch ends. */
 export async function serveWatch(api: ResourceApi, context: HandlerContext, row: ResourceRow): Promise<void> {
   const { exchange, info, request } = context;
   const { query } = info;
-  const { as } = negotiate(exchange.headers.accept?.replaceAll(';stream=watch', ''));
+  const accept = exchange.headers.accept?.replaceAll(';stream=watch', '');
+  const { as, format } = negotiate(accept, row.handle.definition !== '');
   const includeObject = includeObjectParameter(query);
   const sendInitial = query.get('sendInitialEvents');
   const match = query.get('resourceVersionMatch') ?? '';
@@ -52,7 +54,7 @@ export async function serveWatch(api: ResourceApi, context: HandlerContext, row:
   const open = (): ResponseStream => {
     if (stream === undefined) {
       const headers = commonHeaders(exchange, context.warnings);
-      headers['Content-Type'] = 'application/json';
+      headers['Content-Type'] = format === 'protobuf' ? protobufWatchType : 'application/json';
       stream = exchange.stream(200, headers);
     }
     return stream;
@@ -88,10 +90,10 @@ export async function serveWatch(api: ResourceApi, context: HandlerContext, row:
       timeoutSeconds: integerParameter(query, 'timeoutSeconds'),
     },
     {
-      onBatch: (batch) => send(watchFrames(batch, as, includeObject)),
-      onBookmark: (object) => send(Buffer.from(bookmarkFrame(row, object, as))),
+      onBatch: (batch) => send(watchFrames(batch, as, includeObject, format)),
+      onBookmark: (object) => send(bookmarkFrame(row, object, as, format)),
       onEnd: (error) => {
-        if (error !== undefined) send(Buffer.from(errorFrame(error)));
+        if (error !== undefined) send(errorFrame(error, format));
         setImmediate(() => {
           flush();
           if (!closed) open().end();
