@@ -28,9 +28,23 @@ export function sealEnvelope(apiVersion: string, kind: string, message: Uint8Arr
   return Buffer.concat([magic, writer.finish()]);
 }
 
+/** `PartialObjectMetadata` and its list are in no group's schema. */
+const partialVersion = 'meta.k8s.io/v1';
+const metaV1 = 'io.k8s.apimachinery.pkg.apis.meta.v1';
+
+function encodePartial({ kind, metadata, items }: KubernetesObject & { items?: KubernetesObject[] }): Uint8Array {
+  const isList = kind === 'PartialObjectMetadataList';
+  const writer = new BinaryWriter();
+  writer.tag(1, lengthDelimited);
+  writer.bytes(encodeMessage(`${metaV1}.${isList ? 'ListMeta' : 'ObjectMeta'}`, metadata ?? {}));
+  for (const item of items ?? []) writer.tag(2, lengthDelimited).bytes(encodePartial(item));
+  return writer.finish();
+}
+
 /** A whole object, list or Status. Throws ProtobufError for a kind that has no protobuf form. */
 export function encodeObject(object: KubernetesObject, definition?: string): Buffer {
   const { apiVersion = '', kind = '' } = object;
+  if (apiVersion === partialVersion) return sealEnvelope(apiVersion, kind, encodePartial(object));
   const name = definition ?? protobufDefinition(apiVersion, kind);
   if (name === undefined) throw new ProtobufError(`${apiVersion}, Kind=${kind} has no protobuf form`);
   return sealEnvelope(apiVersion, kind, encodeMessage(name, object));
