@@ -48,7 +48,7 @@ export class Housekeeping {
     const eviction = new EvictionManager({ context, workers, health, dataDir, collector, refreshNode });
     const chores: readonly Chore[] = [
       { name: 'remains of pods', everyMs: 2000, run: () => this.#removeRemains() },
-      { name: 'logs', everyMs: 10_000, run: () => rotateLogs(context) },
+      { name: 'logs', everyMs: 10_000, run: () => rotateLogs(context.runtime) },
       { name: 'eviction', everyMs: 10_000, run: () => eviction.check() },
       { name: 'images', everyMs: 300_000, run: async () => void (await collector.collect()) },
     ];
