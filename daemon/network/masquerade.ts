@@ -26,7 +26,7 @@ export const tableName = 'balsa-network';
 export async function applyMasquerade(
   netlink: Netlink,
   clusterPodCidrs: readonly string[],
-  /** Addresses and CIDRs that know the way to the pods: the nodes. */
+  /** Addresses that know the way to the pods: the nodes on our link. */
   keepSourceTo: readonly string[],
 ): Promise<void> {
   const operations: NftablesOperation[] = [];

@@ -13,7 +13,7 @@ import { removeNetworkPolicy } from './policy/network-policy.ts';
 import { internalIpsOf, podCidrsOf, removeRoutes, syncRoutes } from './routes.ts';
 import { removeServiceLink } from './service-address.ts';
 import { applySysctls } from './sysctls.ts';
-import { uplinkOf } from './uplink.ts';
+import { isOnLink, uplinkOf } from './uplink.ts';
 
 export interface NetworkOptions {
   readonly client: ApiClient;
@@ -53,7 +53,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const ready = new Promise<void>((resolve) => {
     markReady = resolve;
   });
-  let masqueraded = '';
+  let masqueraded: string | undefined;
   let synced = false;
 
   const sync = async (): Promise<void> => {
@@ -64,12 +64,16 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     if (own === undefined || podCidrs.length === 0) return;
     const changed = await applySysctls(families(podCidrs));
     if (changed.length > 0) logger.info({ changed }, 'kernel settings changed');
-    const nodeIps = all.flatMap(internalIpsOf).sort();
-    if (masqueraded !== nodeIps.join()) {
-      await applyMasquerade(netlink, clusterPodCidrs, nodeIps);
-      masqueraded = nodeIps.join();
-    }
     const uplink = await uplinkOf(netlink, internalIpsOf(own));
+    // Routers on the way to other nodes may drop what comes from addresses they do not know.
+    const keepSourceTo = all
+      .flatMap(internalIpsOf)
+      .filter((ip) => isOnLink(uplink, ip))
+      .sort();
+    if (masqueraded !== keepSourceTo.join()) {
+      await applyMasquerade(netlink, clusterPodCidrs, keepSourceTo);
+      masqueraded = keepSourceTo.join();
+    }
     const { overhead } = await syncRoutes({ netlink, own, all, uplink, serviceCidrs });
     const written = await writeCniConfig({
       confDir: options.cniConfDir,

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Node } from '../apimachinery/types/core-v1.ts';
 import { isNetlinkError, type Link, type Netlink, type RouteChange } from '../proxy/netlink.ts';
-import { parsePrefix, prefixContains } from '../proxy/nftables/addresses.ts';
+import { parsePrefix } from '../proxy/nftables/addresses.ts';
 import { ensureServiceLink } from './service-address.ts';
-import type { Uplink } from './uplink.ts';
+import { isOnLink, type Uplink } from './uplink.ts';
 
 /** `RTPROT_*` value that marks routes as ours: those of others are never touched. */
 const routeProtocol = 98;
@@ -50,11 +50,10 @@ export async function syncRoutes(options: RoutesOptions): Promise<{ overhead: nu
         return ip === undefined ? [] : [{ cidr, ip }];
       });
     });
-  const isDirect = (ip: string) => uplink.onLink.some((prefix) => prefixContains(prefix, ip));
-  const tunnelled = peers.filter((peer) => !isDirect(peer.ip) && !peer.ip.includes(':'));
+  const tunnelled = peers.filter((peer) => !isOnLink(uplink, peer.ip) && !peer.ip.includes(':'));
   const wanted = new Map<string, RouteChange>();
   for (const { cidr, ip } of peers) {
-    if (isDirect(ip)) wanted.set(cidr, routeTo(cidr, ip, uplink.index));
+    if (isOnLink(uplink, ip)) wanted.set(cidr, routeTo(cidr, ip, uplink.index));
   }
   if (tunnelled.length > 0 && ownIp !== undefined) {
     const link = await ensureTunnel(netlink, ownIp, podCidrsOf(own), uplink);

@@ -1,5 +1,5 @@
 import type { Netlink } from '../proxy/netlink.ts';
-import { type Prefix, parsePrefix } from '../proxy/nftables/addresses.ts';
+import { type Prefix, parsePrefix, prefixContains } from '../proxy/nftables/addresses.ts';
 
 /** The link that leads to the other nodes. */
 export interface Uplink {
@@ -25,4 +25,8 @@ export async function uplinkOf(netlink: Netlink, nodeIps: readonly string[]): Pr
     .filter((address) => address.index === link.index)
     .flatMap((address) => parsePrefix(`${address.address}/${address.prefixLength}`) ?? []);
   return { index: link.index, mtu: link.mtu, onLink };
+}
+
+export function isOnLink(uplink: Uplink, ip: string): boolean {
+  return uplink.onLink.some((prefix) => prefixContains(prefix, ip));
 }

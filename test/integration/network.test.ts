@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
@@ -9,11 +8,11 @@ import { nodes } from '../../daemon/apimachinery/types/resources.ts';
 import { FakeClient } from '../../daemon/client/fake-client.ts';
 import { type Network, removeNetwork, startNetwork } from '../../daemon/network/network.ts';
 import { loadNetlink } from '../../daemon/proxy/netlink.ts';
+import { cni, cniBinDir } from './network-lab/cni.ts';
 import { Agent, run } from './network-lab/lab.ts';
 import { inPrivateNetwork } from './network-lab/private-network.ts';
 
 const logger = pino({ level: process.env['BALSA_LOG_LEVEL'] ?? 'silent' }, pino.destination(2));
-const cniBinDir = process.env['BALSA_CNI_BIN_DIR'] ?? '/usr/lib/cni';
 
 function node(name: string, ip: string, podCIDR?: string): Node {
   return {
@@ -23,45 +22,6 @@ function node(name: string, ip: string, podCIDR?: string): Node {
     spec: podCIDR === undefined ? {} : { podCIDR, podCIDRs: [podCIDR] },
     status: { addresses: [{ type: 'InternalIP', address: ip }] },
   };
-}
-
-interface CniResult {
-  readonly ips: readonly { readonly address: string }[];
-}
-
-/** Calls the plugins of the configuration one after another, as the container runtime does. */
-function cni(confDir: string, command: 'ADD' | 'DEL', container: string, portMappings: object[] = []): CniResult {
-  const file = readdirSync(confDir).find((name) => name.endsWith('.conflist'))!;
-  const config = JSON.parse(readFileSync(path.join(confDir, file), 'utf8')) as {
-    name: string;
-    cniVersion: string;
-    plugins: { type: string }[];
-  };
-  let previous: CniResult | undefined;
-  const plugins = command === 'ADD' ? config.plugins : [...config.plugins].reverse();
-  for (const plugin of plugins) {
-    const input = {
-      name: config.name,
-      cniVersion: config.cniVersion,
-      ...plugin,
-      ...(previous !== undefined && { prevResult: previous }),
-      ...(plugin.type === 'portmap' && { runtimeConfig: { portMappings } }),
-    };
-    const output = execFileSync(path.join(cniBinDir, plugin.type), {
-      input: JSON.stringify(input),
-      encoding: 'utf8',
-      env: {
-        ...process.env,
-        CNI_COMMAND: command,
-        CNI_CONTAINERID: container,
-        CNI_NETNS: `/run/netns/${container}`,
-        CNI_IFNAME: 'eth0',
-        CNI_PATH: cniBinDir,
-      },
-    });
-    if (output !== '') previous = JSON.parse(output) as CniResult;
-  }
-  return previous ?? { ips: [] };
 }
 
 async function addPod(
