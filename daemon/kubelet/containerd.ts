@@ -111,6 +111,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
   let child: ChildProcess | undefined;
   let watching: NodeJS.Timeout | undefined;
   let failures = 0;
+  let spawnError: NodeJS.ErrnoException | undefined;
 
   function launch(): void {
     rmSync(socket, { force: true });
@@ -121,8 +122,9 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
       stdio: ['ignore', log, log],
     });
     closeSync(log);
-    child.on('error', (err) => {
-      logger.error({ err }, 'cannot run containerd');
+    child.on('error', (error) => {
+      spawnError = error;
+      logger.error({ err: error }, 'cannot run containerd');
       lost();
     });
     child.on('exit', (code, signal) => {
@@ -164,6 +166,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
   async function ready(): Promise<void> {
     let last: unknown;
     for (let waited = 0; waited < READY_TIMEOUT_MS; waited += 50) {
+      if (spawnError?.code === 'ENOENT') throw new Error('containerd is not installed (or not on PATH)');
       if (existsSync(socket)) {
         const runtime = connectRuntime(`unix://${socket}`);
         try {

@@ -10,6 +10,8 @@ import {
 import { type ContainerRuntime, isRuntimeError, RuntimeError, rpcCodes } from './runtime.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
+/** A runtime that cannot say within this time how it is counts as down. */
+const STATUS_TIMEOUT_MS = 10_000;
 /** Sandboxes wait for CNI plugins, which may be slow. */
 const SANDBOX_TIMEOUT_MS = 240_000;
 /** containerd itself gives up on a pull that makes no progress. */
@@ -71,7 +73,7 @@ export function connectRuntime(endpoint: string): ContainerRuntime {
 
   return {
     version: () => call(Runtime.version, { version: 'v1' }),
-    status: async () => (await call(Runtime.status, { verbose: false })).status?.conditions ?? [],
+    status: async () => (await call(Runtime.status, { verbose: false }, STATUS_TIMEOUT_MS)).status?.conditions ?? [],
     async updatePodCidr(podCidr) {
       await call(Runtime.updateRuntimeConfig, { runtimeConfig: { networkConfig: { podCidr } } });
     },

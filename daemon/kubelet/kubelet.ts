@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod, Taint } from '../apimachinery/types/core-v1.ts';
 import { pods, services } from '../apimachinery/types/resources.ts';
 import type { ApiClient } from '../client/api-client.ts';
@@ -30,6 +31,8 @@ import { createVolumeManager } from './volumes/volume-manager.ts';
 
 const CRASH_BACK_OFF_MS = { initial: 10_000, max: 300_000 };
 const DEFAULT_MAX_PODS = 110;
+/** How long a kubelet that stops waits for its last events to be written. */
+const FLUSH_MS = 1000;
 
 export interface KubeletOptions {
   /** Acts as `system:node:<nodeName>`. */
@@ -192,7 +195,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       context.status.stop();
       await registration.stop();
       await lease.stop();
-      await recorder.flush();
+      await Promise.race([recorder.flush(), sleep(FLUSH_MS, undefined, { ref: false })]);
       if (options.runtime === undefined) runtime.close();
     },
   };

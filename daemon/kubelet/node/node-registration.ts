@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isApiError } from '../../apimachinery/api-error.ts';
 import type { Node, NodeStatus, Taint } from '../../apimachinery/types/core-v1.ts';
 import { nodes } from '../../apimachinery/types/resources.ts';
@@ -10,6 +11,7 @@ import { differs, type NodeFacts, nodeStatus } from './node-status.ts';
 const CHECK_MS = 10_000;
 /** Until the node is ready and whenever something changed about it, changes are reported this soon. */
 const QUICK_CHECK_MS = 100;
+const RETRY_MS = 1000;
 /** Written at least this often, changed or not. */
 const REPORT_MS = 5 * 60_000;
 
@@ -42,8 +44,17 @@ export class NodeRegistration {
 
   /** Resolves once the Node exists and its first status is written. */
   async start(): Promise<void> {
-    await this.#register();
-    await this.#report();
+    for (;;) {
+      try {
+        await this.#register();
+        await this.#report();
+        break;
+      } catch (err) {
+        // The API may be further away than this process: it will come.
+        this.#options.logger.warn({ err, node: this.#options.nodeName }, 'cannot register the node; trying again');
+        await sleep(RETRY_MS);
+      }
+    }
     this.#schedule();
   }
 
