@@ -1,10 +1,10 @@
 import { isApiError } from '../../apimachinery/api-error.ts';
-import { keyOf } from '../../apimachinery/object-key.ts';
 import { isControlledBy, makeControllerReference } from '../../apimachinery/owner-reference.ts';
 import type { Pod, Service } from '../../apimachinery/types/core-v1.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../apimachinery/types/discovery-v1.ts';
 import { endpointslices, nodes, services } from '../../apimachinery/types/resources.ts';
 import type { ControllerContext } from '../controller-context.ts';
+import { indexPodsByNode } from '../node/node-lifecycle.ts';
 import { joinKey, objectKey } from '../object-key.ts';
 import { messageOf } from '../workload/pod-control.ts';
 import { ensureIndex } from '../workload/pod-index.ts';
@@ -45,6 +45,7 @@ export function startEndpointSliceController(context: ControllerContext, workers
   ensureIndex(slices, 'service', (slice) => [
     joinKey(slice.metadata.namespace, slice.metadata.labels?.[serviceNameLabel] ?? ''),
   ]);
+  const podsOn = indexPodsByNode(sources.pods);
   const nodeInformer = context.watch(nodes, {
     onAdd: (node) => nodeChanged(node.metadata.name),
     onUpdate: (node, old) => {
@@ -55,9 +56,7 @@ export function startEndpointSliceController(context: ControllerContext, workers
 
   /** The zone of its endpoints may have changed, or become known. */
   function nodeChanged(name: string | undefined): void {
-    for (const service of sources.services.lister.list()) {
-      if (sources.podsOf(service).some((pod) => pod.spec?.nodeName === name)) queue.add(keyOf(service));
-    }
+    for (const pod of podsOn(name ?? '')) sources.queueServicesOf(pod);
   }
 
   async function reconcile(key: string): Promise<void> {

@@ -38,6 +38,8 @@ export interface ServiceSources {
   readonly services: Informer<Service>;
   readonly pods: Informer<Pod>;
   podsOf(service: Service): Pod[];
+  /** Queues the services that select the pod. */
+  queueServicesOf(pod: Pod): void;
 }
 
 /** Calls `queue` with the key of every Service whose endpoints may have changed. */
@@ -59,6 +61,7 @@ export function watchServices(context: ControllerContext, queue: (key: string) =
   return {
     services: serviceInformer,
     pods: podInformer,
+    queueServicesOf,
     podsOf: (service) => podInformer.lister.list(service.metadata.namespace).filter((pod) => selectsPod(service, pod)),
   };
 }

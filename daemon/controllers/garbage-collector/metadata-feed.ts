@@ -39,7 +39,7 @@ export class MetadataFeed {
     this.listed = new Promise((resolve) => {
       this.#markListed = resolve;
     });
-    this.#done = this.#run();
+    this.#done = this.#run().finally(() => this.#markListed());
   }
 
   async stop(): Promise<void> {
