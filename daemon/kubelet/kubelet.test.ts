@@ -313,3 +313,59 @@ t.test('a deadline that has passed, and a node that is full, fail the pod', asyn
   const late = await node.until('late', ({ status }) => status?.phase === 'Failed');
   t.equal(late.status?.reason, 'DeadlineExceeded');
 });
+
+t.test('a kubelet that ends between creating and starting a container leaves no second one behind', async (t) => {
+  const node = new Node();
+  const { startContainer } = node.runtime;
+  let reached = () => {};
+  const created = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  // As if the process had been killed here: the call never returns.
+  node.runtime.startContainer = () => {
+    reached();
+    return new Promise(() => {});
+  };
+  await node.start();
+  await node.create('p');
+  await created;
+  await node.stop();
+  t.equal(node.runtime.containers.size, 1);
+  node.runtime.startContainer = startContainer;
+  await node.start();
+  t.teardown(() => node.stop());
+  const pod = await node.until('p', ready);
+  t.equal(only(pod)?.restartCount, 0);
+  t.equal(node.runtime.containers.size, 1);
+  t.equal(node.runtime.sandboxes.size, 1);
+  t.strictSame(
+    node.runtime.journal.filter((line) => line.startsWith('start')),
+    ['start c 0'],
+  );
+});
+
+t.test('a shorter grace period hurries the end of a pod', async (t) => {
+  const node = new Node();
+  const graces: number[] = [];
+  const { stopContainer } = node.runtime;
+  let release = () => {};
+  node.runtime.stopContainer = async (id: string, seconds?: number) => {
+    graces.push(seconds ?? 0);
+    // The first try waits for a process that takes its time; the second is in a hurry.
+    if (graces.length === 1)
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+    else release();
+    await stopContainer.call(node.runtime, id);
+  };
+  await node.start();
+  t.teardown(() => node.stop());
+  await node.create('p', { terminationGracePeriodSeconds: 600 });
+  await node.until('p', ready);
+  await node.client.delete(pods, { namespace: 'default', name: 'p' }, { gracePeriodSeconds: 600 });
+  while (graces.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await node.client.delete(pods, { namespace: 'default', name: 'p' }, { gracePeriodSeconds: 1 });
+  await node.untilGone('p');
+  t.strictSame(graces, [600, 1]);
+});
