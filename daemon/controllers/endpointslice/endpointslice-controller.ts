@@ -7,7 +7,6 @@ import type { ControllerContext } from '../controller-context.ts';
 import { indexPodsByNode } from '../node/node-lifecycle.ts';
 import { joinKey, objectKey } from '../object-key.ts';
 import { messageOf } from '../workload/pod-control.ts';
-import { ensureIndex } from '../workload/pod-index.ts';
 import { isTerminating } from '../workload/pod-state.ts';
 import { groupByPorts, planSlices, type SliceContent } from './desired-slices.ts';
 import { type AddressType, addressTypesOf, belongsInEndpoints, endpointPortsOf, podEndpoint } from './pod-endpoint.ts';
@@ -42,7 +41,7 @@ export function startEndpointSliceController(context: ControllerContext, workers
       queue.add(service);
     },
   });
-  ensureIndex(slices, 'service', (slice) => [
+  slices.addIndex('service', (slice) => [
     joinKey(slice.metadata.namespace, slice.metadata.labels?.[serviceNameLabel] ?? ''),
   ]);
   const podsOn = indexPodsByNode(sources.pods);

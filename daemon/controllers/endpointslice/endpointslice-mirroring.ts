@@ -7,7 +7,6 @@ import type { Endpoint, EndpointPort, EndpointSlice } from '../../apimachinery/t
 import { endpoints, endpointslices, services } from '../../apimachinery/types/resources.ts';
 import type { ControllerContext } from '../controller-context.ts';
 import { joinKey, objectKey } from '../object-key.ts';
-import { ensureIndex } from '../workload/pod-index.ts';
 import { isTerminating } from '../workload/pod-state.ts';
 import { groupByPorts, planSlices, type SliceContent } from './desired-slices.ts';
 import type { AddressType } from './pod-endpoint.ts';
@@ -35,7 +34,7 @@ export function startEndpointSliceMirroring(context: ControllerContext, workers:
     queue.add(joinKey(slice.metadata.namespace, slice.metadata.labels[serviceNameLabel] ?? ''));
   };
   const slices = context.watch(endpointslices, { onUpdate: sliceChanged, onDelete: sliceChanged });
-  ensureIndex(slices, 'service', (slice) => [
+  slices.addIndex('service', (slice) => [
     joinKey(slice.metadata.namespace, slice.metadata.labels?.[serviceNameLabel] ?? ''),
   ]);
 

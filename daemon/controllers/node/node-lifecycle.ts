@@ -6,7 +6,6 @@ import { leases, nodes, pods } from '../../apimachinery/types/resources.ts';
 import type { Informer } from '../../client/informer.ts';
 import type { ControllerContext } from '../controller-context.ts';
 import { objectKey } from '../object-key.ts';
-import { ensureIndex } from '../workload/pod-index.ts';
 import { assessNode, type NodeHealth, type Readiness } from './node-health.ts';
 import { noExecuteTaints, noScheduleTaints } from './node-taints.ts';
 import { EvictionLimiter, evictionRate, zoneOf, zoneState } from './zone-disruption.ts';
@@ -23,7 +22,7 @@ export function startNodeLifecycleController(context: ControllerContext, workers
 }
 
 export function indexPodsByNode(informer: Informer<Pod>): (nodeName: string) => readonly Pod[] {
-  ensureIndex(informer, 'node', (pod) => [pod.spec?.nodeName ?? '']);
+  informer.addIndex('node', (pod) => [pod.spec?.nodeName ?? '']);
   return (nodeName) => informer.lister.byIndex('node', nodeName);
 }
 

@@ -6,7 +6,6 @@ import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../apimach
 import { persistentvolumeclaims, persistentvolumes, pods } from '../../apimachinery/types/resources.ts';
 import type { ControllerContext } from '../controller-context.ts';
 import { joinKey } from '../object-key.ts';
-import { ensureIndex } from '../workload/pod-index.ts';
 import { isTerminating } from '../workload/pod-state.ts';
 
 export const claimFinalizer = 'kubernetes.io/pvc-protection';
@@ -27,7 +26,7 @@ export function startClaimProtection(context: ControllerContext, workers: number
     for (const key of claimKeys(pod)) queue.add(key);
   };
   const podInformer = context.watch(pods, { onUpdate: podChanged, onDelete: podChanged });
-  ensureIndex(podInformer, 'claim', claimKeys);
+  podInformer.addIndex('claim', claimKeys);
 }
 
 /** Keeps volumes that are bound, though they have been deleted, until their claim is gone. */

@@ -2,22 +2,11 @@ import { controllerOf } from '../../apimachinery/owner-reference.ts';
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import type { Informer } from '../../client/informer.ts';
 
-const indexed = new WeakMap<object, Set<string>>();
-
-/** Adds an index to a shared informer unless another controller has done so already. */
-export function ensureIndex<T>(informer: Informer<T>, name: string, valuesOf: (object: T) => readonly string[]): void {
-  const names = indexed.get(informer) ?? new Set<string>();
-  indexed.set(informer, names);
-  if (names.has(name)) return;
-  names.add(name);
-  informer.addIndex(name, valuesOf);
-}
-
 const byController = 'controller';
 
-/** Indexes objects by the uid of their controller, and those that have none by their namespace. */
+/** Indexes objects (once, whoever asks first) by the uid of their controller, and those that have none by their namespace. */
 export function indexByController<T extends KubernetesObject>(informer: Informer<T>): void {
-  ensureIndex(informer, byController, (object) => {
+  informer.addIndex(byController, (object) => {
     const reference = controllerOf(object);
     return [reference === undefined ? `orphans/${object.metadata?.namespace}` : reference.uid];
   });
