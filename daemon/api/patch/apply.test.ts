@@ -17,6 +17,8 @@ import {
 } from './field-set.ts';
 import { equalJson } from './json-value.ts';
 import { trackUpdate } from './managed-fields.ts';
+import { addedFields, compareObjects } from './owned-fields.ts';
+import { shapeOfDefinition } from './value-shape.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
 const time = '2026-01-01T00:00:00Z';
@@ -254,5 +256,23 @@ t.test('apply is idempotent, and applying nothing takes back what was applied', 
       return equalJson(once, twice) && equalJson(Object.keys(left.data ?? {}).sort(), [...owned].sort());
     }),
   );
+  t.end();
+});
+
+t.test('what a new object adds is its difference from nothing', (t) => {
+  const containers = [{ name: 'c', image: 'i', resources: {}, ports: [{ containerPort: 80 }], env: [] }];
+  const template = {
+    metadata: { labels: { a: 'b' } },
+    spec: { containers, nodeSelector: {}, tolerations: [{ key: 'k' }] },
+  };
+  const object = {
+    metadata: { name: 'x', finalizers: ['f'], annotations: {} },
+    spec: { replicas: 0, strategy: {}, template },
+  };
+  const shape = shapeOfDefinition(deployments.definition);
+  t.same(addedFields(object, shape), compareObjects({}, object, shape).added);
+  t.same(addedFields({ metadata: {}, spec: { any: { a: [1], b: {} } } }, shapeOfDefinition('')), {
+    'f:spec': { 'f:any': { '.': {}, 'f:a': {}, 'f:b': {} } },
+  });
   t.end();
 });

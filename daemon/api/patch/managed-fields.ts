@@ -6,13 +6,14 @@ import type { JsonObject } from './json-value.ts';
 import {
   capUpdaters,
   decodeManagers,
+  encodeEntry,
   encodeManagers,
   identify,
   type Manager,
   stamp,
   takeFromOthers,
 } from './managers.ts';
-import { compareObjects } from './owned-fields.ts';
+import { addedFields, compareObjects } from './owned-fields.ts';
 import { shapeOfDefinition } from './value-shape.ts';
 
 /** Fields that only the server writes: nobody owns them. */
@@ -65,8 +66,12 @@ export function trackUpdate(
     delete metadata.managedFields;
     return;
   }
-  const managers = decodeManagers(source);
   const shape = shapeOfDefinition(row.handle.definition);
+  if (old === undefined && source === undefined) {
+    trackCreate(object, row, write);
+    return;
+  }
+  const managers = decodeManagers(source);
   const comparison = compareObjects((old ?? {}) as JsonObject, object as JsonObject, shape);
   const identity = {
     name: write.manager,
@@ -87,4 +92,20 @@ export function trackUpdate(
   capUpdaters(managers);
   if (managers.size === 0) delete metadata.managedFields;
   else metadata.managedFields = encodeManagers(managers);
+}
+
+/** Nearly every create: one writer, who owns all there is. */
+function trackCreate(object: KubernetesObject, row: Pick<ResourceRow, 'handle'>, write: TrackedWrite): void {
+  const { apiVersion: _version, kind: _kind, ...rest } = object as JsonObject;
+  const fields = difference(addedFields(rest, shapeOfDefinition(row.handle.definition)), unmanagedFields);
+  if (isEmptySet(fields)) return;
+  const entry = encodeEntry({
+    name: write.manager,
+    operation: 'Update',
+    apiVersion: apiVersionOf(row.handle),
+    subresource: write.subresource,
+    time: stamp(write.now),
+    fields,
+  });
+  object.metadata!.managedFields = [entry];
 }

@@ -41,17 +41,19 @@ export function decodeManagers(entries: readonly ManagedFieldsEntry[] | undefine
 }
 
 export function encodeManagers(managers: ReadonlyMap<string, Manager>): ManagedFieldsEntry[] {
-  return [...managers.values()]
-    .sort(compareManagers)
-    .map(({ name, operation, apiVersion, subresource, time, fields }) => ({
-      manager: name,
-      operation,
-      apiVersion,
-      ...(time === undefined ? {} : { time }),
-      fieldsType: 'FieldsV1',
-      fieldsV1: sortedSet(fields) as unknown as Record<string, unknown>,
-      ...(subresource === '' ? {} : { subresource }),
-    }));
+  return [...managers.values()].sort(compareManagers).map(encodeEntry);
+}
+
+export function encodeEntry({ name, operation, apiVersion, subresource, time, fields }: Manager): ManagedFieldsEntry {
+  return {
+    manager: name,
+    operation,
+    apiVersion,
+    ...(time === undefined ? {} : { time }),
+    fieldsType: 'FieldsV1',
+    fieldsV1: sortedSet(fields) as unknown as Record<string, unknown>,
+    ...(subresource === '' ? {} : { subresource }),
+  };
 }
 
 function compareManagers(left: Manager, right: Manager): number {

@@ -58,6 +58,43 @@ export interface Comparison {
   readonly removed: FieldSet;
 }
 
+/** What a new object adds: `compareObjects` with nothing before it, without looking for what that nothing had. */
+export function addedFields(now: JsonObject, shape: Shape): FieldSet {
+  return addedChildren(now, shape, false) ?? emptySet;
+}
+
+function addedChildren(now: JsonObject, shape: Shape, parentIsNew: boolean): Record<string, FieldSet> | undefined {
+  let children: Record<string, FieldSet> | undefined;
+  for (const name in now) {
+    const value = now[name];
+    if (value === undefined) continue;
+    const field = fieldOf(shape, name);
+    const node = addedNode(value, field.shape, parentIsNew || field.always === undefined);
+    if (node === undefined) continue;
+    children ??= {};
+    children[`f:${name}`] = node;
+  }
+  return children;
+}
+
+function addedNode(value: unknown, shape: Shape, isNew: boolean): FieldSet | undefined {
+  if (typeof value === 'object' && value !== null && shape.kind !== 'leaf') {
+    if (Array.isArray(value)) {
+      const elements = shape.kind === 'keyed' || shape.kind === 'set' ? elementsOf(value, shape) : undefined;
+      if (elements === undefined || elements.size === 0) return isNew ? emptySet : undefined;
+      const children: Record<string, FieldSet> = {};
+      for (const [key, item] of elements) {
+        children[key] = (shape.kind === 'keyed' ? addedNode(item, shape.element, true) : undefined) ?? emptySet;
+      }
+      return makeNode(isNew, children);
+    }
+    if (shape.kind !== 'keyed' && shape.kind !== 'set') {
+      return makeNode(isNew, addedChildren(value as JsonObject, shape, isNew));
+    }
+  }
+  return isNew ? emptySet : undefined;
+}
+
 interface Changes {
   added?: FieldSet | undefined;
   modified?: FieldSet | undefined;

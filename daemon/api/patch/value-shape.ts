@@ -1,3 +1,4 @@
+import { customDefinition } from '../codec/custom-definitions.ts';
 import { apiFacts, type FieldSchema, type FieldType } from '../codec/schema.ts';
 
 /**
@@ -112,7 +113,7 @@ const metadataDefinition = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 /** The shape of the objects of a definition; an empty name is a custom resource's: only its metadata is known. */
 export function shapeOfDefinition(definition: string): Shape {
-  if (definition !== '') return structShape(definition);
+  if (definition !== '') return customDefinition(definition)?.shape ?? structShape(definition);
   const known = structs.get('');
   if (known !== undefined) return known;
   const shape: Shape = {
