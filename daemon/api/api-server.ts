@@ -215,9 +215,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     logger,
   });
 
-  await ensureSystemObjects(registry);
-  await reconcileDefaultPolicy(registry);
-  await publishAuthentication(registry, options.tls);
+  try {
+    await ensureSystemObjects(registry);
+    await reconcileDefaultPolicy(registry);
+    await publishAuthentication(registry, options.tls);
+  } catch (error) {
+    await listener.close(0);
+    registry.hub.stop();
+    throw error;
+  }
   const kubernetesService = await maintainKubernetesService(
     registry,
     { serviceCidr: options.serviceCidr.split(',')[0]!, advertiseAddress: options.advertiseAddress, port },

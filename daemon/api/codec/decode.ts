@@ -1,5 +1,6 @@
 import { canonicalQuantity, QuantityError } from '../../apimachinery/quantity.ts';
 import { parseTime } from '../../apimachinery/time.ts';
+import { customDefinition } from './custom-definitions.ts';
 import { type Definition, definitionOf, type FieldType } from './schema.ts';
 
 /** A JSON value that does not fit its field; the message is the one Go's JSON decoder gives. */
@@ -304,6 +305,8 @@ const root: Place = { struct: '', goPath: '', path: '' };
  * form. Throws a `DecodeError` at the first value of a wrong type.
  */
 export function decodeObject<T>(definition: string, value: unknown): Decoded<T> {
+  const custom = customDefinition(definition);
+  if (custom !== undefined) return custom.decode(value) as Decoded<T>;
   const state: DecodeState = { keys: 0, unknown: [] };
   const object = structDecoder(definition)(value, state, root) as T;
   return { object, unknownFields: state.unknown, keys: state.keys };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { apiFacts, resourceFacts } from '../codec/schema.ts';
+import { apiFacts, resourceFacts, type SubresourceFacts } from '../codec/schema.ts';
 import type { VirtualResource } from '../resource-api.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 
@@ -73,9 +73,17 @@ function servedVerbs(verbs: readonly string[]): string[] {
 
 /** What the server serves: the legacy documents, one per group version, and the aggregated one. */
 export class Discovery {
-  readonly #versions: readonly GroupVersion[];
+  readonly #virtual: readonly VirtualResource[];
+  #versions: readonly GroupVersion[] = [];
 
   constructor(rows: readonly ResourceRow[], virtual: Iterable<VirtualResource>) {
+    this.#virtual = [...virtual];
+    this.update(rows);
+  }
+
+  /** What is served from now on. */
+  update(rows: readonly ResourceRow[]): void {
+    const virtual = this.#virtual;
     const versions = new Map<string, GroupVersion>();
     const add = (group: string, version: string, ...resources: ApiResource[]): void => {
       const key = `${group}/${version}`;
@@ -211,7 +219,7 @@ function resourcesOf(row: ResourceRow): ApiResource[] {
         .toString('base64'),
     },
   ];
-  for (const [name, subresource] of Object.entries(facts?.sub ?? {})) {
+  for (const [name, subresource] of Object.entries(facts?.sub ?? customSubresources(row))) {
     const [subGroup, subVersion, subKind] = subresource.kind;
     const foreign = subGroup !== group || subVersion !== version;
     resources.push({
@@ -224,6 +232,18 @@ function resourcesOf(row: ResourceRow): ApiResource[] {
     });
   }
   return resources;
+}
+
+/** Of a custom resource: `status` is the object itself. */
+function customSubresources({ handle }: ResourceRow): Record<string, SubresourceFacts> {
+  const { group, version, kind, subresources } = handle;
+  const verbs = ['get', 'patch', 'update'];
+  return Object.fromEntries(
+    subresources.map((name) => [
+      name,
+      { kind: name === 'scale' ? (['autoscaling', 'v1', 'Scale'] as const) : ([group, version, kind] as const), verbs },
+    ]),
+  );
 }
 
 /** What connecting looks like in discovery: the verbs of the HTTP methods that it takes. */

@@ -37,6 +37,8 @@ export interface Exchange {
   /** Nothing can be sent any more: the client went away or the response is complete. */
   onClose(listener: () => void): void;
   readonly headersSent: boolean;
+  /** Status of the response once it has begun; 0 before. */
+  readonly status: number;
   /** The HTTP/1.1 pair, for passing a connection through. */
   readonly http1?: Http1Pair;
   /** Drops the connection or the stream. */
@@ -87,6 +89,7 @@ export class Http1Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly socket: TLSSocket;
   readonly http1: Http1Pair;
+  status = 0;
 
   constructor(request: IncomingMessage, response: ServerResponse, head?: Buffer) {
     this.http1 = head === undefined ? { request, response } : { request, response, head };
@@ -111,6 +114,7 @@ export class Http1Exchange implements Exchange {
 
   respond(status: number, headers: ResponseHeaders, body: Buffer | string): void {
     const { response } = this.http1;
+    this.status = status;
     headers['Content-Length'] = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     response.writeHead(status, headers as Record<string, string>);
     if (this.method === 'HEAD') response.end();
@@ -119,6 +123,7 @@ export class Http1Exchange implements Exchange {
 
   stream(status: number, headers: ResponseHeaders): ResponseStream {
     const { response } = this.http1;
+    this.status = status;
     response.writeHead(status, headers as Record<string, string>);
     response.flushHeaders();
     return {
@@ -146,6 +151,7 @@ export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly socket: TLSSocket;
   readonly #stream: ServerHttp2Stream;
+  status = 0;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, socket: TLSSocket) {
     this.#stream = stream;
@@ -170,6 +176,7 @@ export class Http2Exchange implements Exchange {
 
   respond(status: number, headers: ResponseHeaders, body: Buffer | string): void {
     const stream = this.#stream;
+    this.status = status;
     if (stream.destroyed || stream.closed) return;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const all = lowerCase(headers);
@@ -185,6 +192,7 @@ export class Http2Exchange implements Exchange {
 
   stream(status: number, headers: ResponseHeaders): ResponseStream {
     const stream = this.#stream;
+    this.status = status;
     if (!stream.destroyed && !stream.closed) {
       const all = lowerCase(headers);
       all[':status'] = status;

@@ -9,7 +9,7 @@ import { storeFailure } from '../registry/object-store.ts';
 import { badRequest, internalError, unauthorized } from '../status-errors.ts';
 import { clientWentAway, type Exchange } from './exchange.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
-import { observeRequest } from './request-metrics.ts';
+import { inflightRequests, observeRequest } from './request-metrics.ts';
 import type { ResourceHandler } from './resource-handler.ts';
 import { sendError } from './response.ts';
 
@@ -43,15 +43,19 @@ export class FrontDoor {
     const started = performance.now();
     const info = parseRequest(exchange.method, exchange.url);
     const warnings: string[] = [];
-    let code = 200;
+    const inflight =
+      exchange.method === 'GET' || exchange.method === 'HEAD' ? inflightRequests.readOnly : inflightRequests.mutating;
+    inflight.inc();
     try {
       if (info === undefined) throw badRequest('invalid URL escape in the request path');
       await this.#serve(exchange, info, warnings);
     } catch (error) {
       const failure = this.#failureOf(error, exchange);
-      code = failure.code;
       sendError(exchange, failure, warnings);
+    } finally {
+      inflight.dec();
     }
+    const code = exchange.status || 200;
     if (info !== undefined) observeRequest(info, code !== 404, code, (performance.now() - started) / 1000);
   }
 

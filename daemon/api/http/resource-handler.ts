@@ -36,6 +36,12 @@ const patchTypes: ReadonlyMap<string, PatchType> = new Map([
   ['application/apply-patch+yaml', 'apply'],
 ]);
 
+/** Resources that clients are told to leave, at every use of them. */
+const deprecations: ReadonlyMap<string, string> = new Map([
+  ['/v1/componentstatuses', 'v1 ComponentStatus is deprecated in v1.19+'],
+  ['/v1/endpoints', 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+]);
+
 /** Lists longer than this are written in pieces. */
 const streamFrom = 64 * 1024;
 const chunkBytes = 256 * 1024;
@@ -51,6 +57,8 @@ export class ResourceHandler {
   async handle(context: HandlerContext): Promise<void> {
     const { request, info } = context;
     const { group, version, resource, subresource } = request;
+    const deprecated = deprecations.get(`${group}/${version}/${resource}`);
+    if (deprecated !== undefined) context.warnings.push(deprecated);
     const row = this.#api.registry.row(group, version, resource);
     if (row === undefined) return this.#virtual(context);
     if (request.namespace !== '' && !row.handle.namespaced && resource !== 'namespaces') throw noSuchResource();

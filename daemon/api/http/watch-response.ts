@@ -7,6 +7,7 @@ import type { ResponseStream } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
 import { includeObjectParameter, integerParameter } from './options.ts';
 import { isTrue } from './request-info.ts';
+import { watchStarted } from './request-metrics.ts';
 import type { HandlerContext } from './resource-handler.ts';
 import { selectionFrom } from './resource-handler.ts';
 import { commonHeaders } from './response.ts';
@@ -42,6 +43,7 @@ export async function serveWatch(api: ResourceApi, context: HandlerContext, row:
     ]);
   }
   const selection = selectionFrom(row, request, query);
+  exchange.onClose(watchStarted(info));
 
   let stream: ResponseStream | undefined;
   let closed = false;

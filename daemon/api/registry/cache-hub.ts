@@ -1,6 +1,7 @@
 import type { Logger } from '../../log/logger.ts';
 import type { KeyValue, Store, StoreError, WatchEvent, Watcher } from '../../store/store.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
+import { noSuchResource } from '../status-errors.ts';
 import { ResourceCache } from './resource-cache.ts';
 import { StoredObject } from './stored-object.ts';
 
@@ -9,6 +10,21 @@ const registryKey = Buffer.from(registryPrefix);
 const registryEnd = Buffer.from('/registry0');
 const pageSize = 1000;
 const reloadDelayMs = 200;
+
+/** How long a new cache waits for the watch to reach what it has read. */
+const joinTimeoutMs = 10_000;
+
+/** A change of a resource whose cache is not there yet. */
+interface CacheChange {
+  readonly key: string;
+  readonly revision: number;
+  /** Undefined: deleted. */
+  readonly kv: KeyValue | undefined;
+}
+
+function decodeChange(row: ResourceRow, key: string, kv: KeyValue | undefined): StoredObject | undefined {
+  return kv === undefined ? undefined : decodeKeyValue(row, key, kv);
+}
 
 /** Key of an object in the store, as Kubernetes lays them out. */
 export function storeKey(row: ResourceRow, key: string): Buffer {
@@ -23,6 +39,9 @@ export class CacheHub {
   readonly #store: Store;
   readonly #logger: Logger;
   readonly #byStorage = new Map<string, ResourceCache>();
+  /** Caches that are being filled while the server runs, with the changes seen meanwhile. */
+  readonly #joining = new Map<string, CacheChange[]>();
+  #loads = 0;
   #watcher: Watcher | undefined;
   #revision = 0;
   #stopped = false;
@@ -55,8 +74,63 @@ export class CacheHub {
   /** The cache that serves `row`, which may be another version of the stored kind. */
   cacheOf(row: ResourceRow): ResourceCache {
     const cache = this.#byStorage.get(row.storage);
-    if (cache === undefined) throw new Error(`no cache for ${row.storage}`);
+    // A custom resource may be withdrawn while a request for it is under way.
+    if (cache === undefined) throw noSuchResource();
     return cache;
+  }
+
+  /**
+   * Adds the cache of a resource that is served from now on, in place of one that its storage may have had: watches of
+   * that one end. `install` runs at the moment the cache is there.
+   */
+  async addRow(row: ResourceRow, install: () => void): Promise<void> {
+    const { storage } = row;
+    for (;;) {
+      const changes: CacheChange[] = [];
+      this.#joining.set(storage, changes);
+      const loads = this.#loads;
+      const { objects, revision } = await this.#readAll(row);
+      await this.waitFor(revision, joinTimeoutMs);
+      if (this.#stopped) return;
+      if (this.#loads !== loads || this.#revision < revision || this.#joining.get(storage) !== changes) continue;
+      this.#joining.delete(storage);
+      const cache = new ResourceCache(row);
+      cache.load(objects, revision);
+      const later = changes.filter((change) => change.revision > revision);
+      cache.apply(
+        later.map(({ key, revision: at, kv }) => ({ key, revision: at, object: decodeChange(row, key, kv) })),
+        Date.now(),
+      );
+      const before = this.#byStorage.get(storage);
+      this.#byStorage.set(storage, cache);
+      install();
+      before?.load([], this.#revision);
+      return;
+    }
+  }
+
+  /** Ends the watches of a resource and forgets its objects. */
+  removeRow(storage: string): void {
+    this.#joining.delete(storage);
+    const cache = this.#byStorage.get(storage);
+    this.#byStorage.delete(storage);
+    cache?.load([], this.#revision);
+  }
+
+  async #readAll(row: ResourceRow): Promise<{ objects: StoredObject[]; revision: number }> {
+    const prefix = storeKey(row, '');
+    const rangeEnd = Buffer.from(`${prefix.toString().slice(0, -1)}0`);
+    const objects: StoredObject[] = [];
+    let revision = 0;
+    let key: Buffer = prefix;
+    for (;;) {
+      const page = await this.#store.range({ key, rangeEnd, limit: pageSize, revision });
+      if (revision === 0) revision = page.revision;
+      for (const kv of page.kvs) objects.push(decodeKeyValue(row, kv.key.toString('latin1', prefix.length), kv));
+      const last = page.kvs[page.kvs.length - 1];
+      if (!page.more || last === undefined) return { objects, revision };
+      key = Buffer.concat([last.key, Buffer.from([0])]);
+    }
   }
 
   async start(): Promise<void> {
@@ -118,6 +192,7 @@ export class CacheHub {
       key = Buffer.concat([last.key, Buffer.from([0])]);
     }
     this.#written.clear();
+    this.#loads++;
     this.#revision = revision;
     for (const [cache, objects] of byCache) cache.load(objects, revision);
     this.#watcher = await this.#store.watch(
@@ -135,6 +210,7 @@ export class CacheHub {
   #onEvents(events: readonly WatchEvent[], seen: number): void {
     const changes = new Map<ResourceCache, { key: string; revision: number; object: StoredObject | undefined }[]>();
     for (const event of events) {
+      if (this.#joining.size > 0) this.#noteJoining(event);
       const place = this.#place(event.kv.key);
       if (place === undefined) continue;
       let list = changes.get(place.cache);
@@ -152,11 +228,20 @@ export class CacheHub {
     this.#advance(seen);
   }
 
+  #noteJoining(event: WatchEvent): void {
+    const text = event.kv.key.toString('latin1', registryPrefix.length);
+    for (const [storage, changes] of this.#joining) {
+      if (!text.startsWith(`${storage}/`)) continue;
+      const key = text.slice(storage.length + 1);
+      changes.push({ key, revision: event.kv.modRevision, kv: event.type === 'delete' ? undefined : event.kv });
+    }
+  }
+
   #decode(row: ResourceRow, key: string, kv: KeyValue): StoredObject {
     const written = this.#written.get(`${row.storage}/${key}`);
     if (written !== undefined && written.revision <= kv.modRevision) {
       this.#written.delete(`${row.storage}/${key}`);
-      if (written.revision === kv.modRevision) return written;
+      if (written.revision === kv.modRevision && written.row === row) return written;
     }
     return decodeKeyValue(row, key, kv);
   }

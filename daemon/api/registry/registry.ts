@@ -17,7 +17,7 @@ const deleteWorkers = 8;
 
 /** All resources over the store: reads and watches from the caches, writes through admission. Knows nothing of HTTP. */
 export class Registry {
-  readonly rows: readonly ResourceRow[];
+  #rows: readonly ResourceRow[];
   readonly store: Store;
   readonly hub: CacheHub;
   readonly objects: ObjectStore;
@@ -35,7 +35,7 @@ export class Registry {
     readonly logger: Logger;
   }) {
     const { store, rows, admission, logger } = options;
-    this.rows = rows;
+    this.#rows = rows;
     this.store = store;
     this.hub = new CacheHub(store, rows, logger);
     this.objects = new ObjectStore(store, this.hub);
@@ -52,6 +52,32 @@ export class Registry {
     for (const row of rows) {
       this.#index.set(`${row.handle.group}/${row.handle.version}/${row.handle.resource}`, row);
     }
+  }
+
+  /** Every row that is served now. */
+  get rows(): readonly ResourceRow[] {
+    return this.#rows;
+  }
+
+  /**
+   * Serves a custom resource from now on, in place of the rows its storage had: `storage` is the row that is stored,
+   * `served` those that requests may name.
+   */
+  async install(storage: ResourceRow, served: readonly ResourceRow[]): Promise<void> {
+    await this.hub.addRow(storage, () => this.#replaceRows(storage.storage, served));
+  }
+
+  /** Serves a custom resource no longer. */
+  withdraw(storage: string): void {
+    this.#replaceRows(storage, []);
+    this.hub.removeRow(storage);
+  }
+
+  #replaceRows(storage: string, served: readonly ResourceRow[]): void {
+    const key = ({ handle }: ResourceRow) => `${handle.group}/${handle.version}/${handle.resource}`;
+    for (const row of this.#rows) if (row.storage === storage) this.#index.delete(key(row));
+    this.#rows = [...this.#rows.filter((row) => row.storage !== storage), ...served];
+    for (const row of served) this.#index.set(key(row), row);
   }
 
   row(group: string, version: string, resource: string): ResourceRow | undefined {

@@ -71,6 +71,7 @@ export class StoredObject<T extends KubernetesObject = KubernetesObject> {
       const object = JSON.parse(this.#value.toString()) as T;
       object.metadata ??= {};
       object.metadata.resourceVersion = String(this.revision);
+      this.row.normalizeStored?.(object);
       this.#object = object;
     }
     return this.#object;
@@ -81,7 +82,12 @@ export class StoredObject<T extends KubernetesObject = KubernetesObject> {
     if (!this.#spliced && this.revision === 0) this.#spliced = true; // a dry run's result: never stored
     if (!this.#spliced) {
       const prefix = prefixBytes(this.row);
-      if (this.#value.length > prefix.length && this.#value.compare(prefix, 0, prefix.length, 0, prefix.length) === 0) {
+      if (this.row.normalizeStored !== undefined) {
+        this.#value = Buffer.from(JSON.stringify(typeFirst(this.row, this.object)));
+      } else if (
+        this.#value.length > prefix.length &&
+        this.#value.compare(prefix, 0, prefix.length, 0, prefix.length) === 0
+      ) {
         const revision = `"resourceVersion":"${this.revision}"${this.#value[prefix.length] === 0x7d ? '' : ','}`;
         const json = Buffer.allocUnsafeSlow(this.#value.length + revision.length);
         prefix.copy(json, 0);
