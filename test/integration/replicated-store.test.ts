@@ -135,9 +135,13 @@ async function sameEverywhere(stores: readonly EmbeddedStore[]): Promise<number>
 }
 
 t.test('three members keep the contract of one', async (t) => {
+  const cluster = await TestCluster.start(3);
+  t.teardown(() => cluster.stop());
   await storeContract(t, async () => {
-    const cluster = await TestCluster.start(3);
-    return { store: await cluster.leader(), stop: () => cluster.stop() };
+    const store = await cluster.leader();
+    for (const lease of await store.leases()) await store.leaseRevoke(lease);
+    await store.deleteRange(everything);
+    return { store, stop: async () => {} };
   });
 });
 

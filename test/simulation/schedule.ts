@@ -25,12 +25,25 @@ type Misfortune =
   | 'compact'
   | 'transfer';
 
+const membershipTrouble: readonly Misfortune[] = [
+  'change',
+  'change',
+  'change',
+  'partition',
+  'isolateLeader',
+  'heal',
+  'heal',
+  'crash',
+  'compact',
+];
+const crashTrouble: readonly Misfortune[] = ['crash', 'crash', 'partition', 'partition', 'heal', 'heal'];
+
 /** What kinds of trouble a schedule is made of; a kind named twice comes twice as often. */
 const focuses: readonly (readonly Misfortune[])[] = [
   ['crash', 'crashLeader', 'blackout', 'partition', 'isolateLeader', 'heal', 'heal', 'change', 'compact', 'transfer'],
   ['crash', 'crash', 'crashLeader', 'crashLeader', 'blackout', 'partition', 'heal', 'heal', 'compact'],
   ['isolateLeader', 'isolateLeader', 'heal', 'transfer'],
-  ['change', 'change', 'change', 'partition', 'isolateLeader', 'heal', 'heal', 'crash', 'compact'],
+  membershipTrouble,
   ['partition', 'partition', 'heal', 'heal', 'transfer', 'compact', 'crash'],
 ];
 
@@ -67,8 +80,11 @@ export class Schedule {
     this.#trace = trace;
     this.#random = new Random(seed);
     const random = this.#random;
+    const { emphasis } = variant ?? {};
+    const fragile = emphasis === 'fragileLeaders';
+    const emphasized = emphasis === 'membership' ? membershipTrouble : fragile ? crashTrouble : undefined;
     this.#calm = random.pick([250, 600, 1500]);
-    this.#focus = random.pick(focuses);
+    this.#focus = emphasized ?? random.pick(focuses);
     this.#network = new Network(this.#clock, random, (message) => this.#members.get(message.to)?.receive(message));
     this.#around = {
       clock: this.#clock,
@@ -80,16 +96,16 @@ export class Schedule {
       preVote: random.chance(0.7),
       diskErrors: random.pick([0, 0, 0.002]),
       diskLatency: random.pick([2, 10, 80]),
-      messageBytes: random.pick([1, 1, 300, 1000]),
+      messageBytes: fragile ? 1 : random.pick([1, 1, 300, 1000]),
       elected: (member) => this.#elected(member),
     };
-    this.#fragile = random.pick([0, 0, 0, 0.6]);
+    this.#fragile = fragile ? 0.7 : random.pick([0, 0, 0, 0.6]);
     Object.assign(this.#network.faults, {
       drop: random.pick([0, 0.02, 0.2]),
       duplicate: random.pick([0, 0.05, 0.3]),
       delay: random.pick([0, 0.05, 0.2]),
     });
-    const size = random.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
+    const size = emphasis === undefined ? random.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]) : random.pick([3, 5]);
     const ids = Array.from({ length: size }, (_, index) => index + 1);
     this.#nextId = size + 1;
     for (const id of ids) {

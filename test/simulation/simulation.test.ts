@@ -43,7 +43,7 @@ t.test('the same seed makes the same schedule', async (t) => {
 
 t.test('thousands of schedules hold', async (t) => {
   let answered = 0;
-  for (let seed = 1; seed <= 2000; seed++) {
+  for (let seed = 1; seed <= 1000; seed++) {
     try {
       answered += new Schedule(seed).run().answered;
     } catch (error) {

@@ -13,13 +13,15 @@ export interface Variant {
   readonly readLocally?: boolean;
   /** Forces the way reads are made linearizable. */
   readonly reads?: 'lease';
+  /** The kind of trouble that brings it out, where trouble of every kind would take too long to. */
+  readonly emphasis?: 'membership' | 'fragileLeaders';
   breakNode?(node: RaftNode): void;
 }
 
 export const variants: readonly Variant[] = [
   { name: 'acknowledges what is not synced, and the disk loses it', within: 400, skipSync: true },
   { name: 'sends its promises before they are synced', within: 400, answerBeforeSync: true },
-  { name: 'forgets its vote in a crash', within: 4000, forgetVote: true },
+  { name: 'forgets its vote in a crash', within: 1500, forgetVote: true },
   { name: 'answers reads from its own state', within: 400, readLocally: true },
   {
     name: 'believes in a lease it does not have',
@@ -39,7 +41,7 @@ export const variants: readonly Variant[] = [
   },
   {
     name: 'serves reads before it has committed in its own term',
-    within: 4000,
+    within: 1500,
     breakNode: ({ raft }) => {
       const { term } = raft.log;
       raft.log.term = (index) =>
@@ -48,7 +50,8 @@ export const variants: readonly Variant[] = [
   },
   {
     name: 'commits entries of earlier terms by counting',
-    within: 40000,
+    within: 3000,
+    emphasis: 'fragileLeaders',
     breakNode: ({ raft: { log } }) => {
       log.maybeCommit = (index) => {
         if (index <= log.committed) return false;
@@ -87,7 +90,7 @@ export const variants: readonly Variant[] = [
   },
   {
     name: 'votes twice in a term',
-    within: 4000,
+    within: 1500,
     breakNode: (node) => {
       const step = node.step.bind(node);
       node.step = (received) => {
@@ -134,7 +137,8 @@ export const variants: readonly Variant[] = [
   },
   {
     name: 'ignores the outgoing majority of a joint configuration',
-    within: 8000,
+    within: 3000,
+    emphasis: 'membership',
     breakNode: ({ raft: { tracker } }) => {
       tracker.committed = () =>
         majorityCommitted(tracker.membership.incoming, (id) => tracker.progress.get(id)?.match ?? 0);
