@@ -20,6 +20,15 @@ export interface TableColumnDefinition {
 
 export interface TableRow {
   readonly cells: readonly unknown[];
+  readonly conditions?: readonly TableRowCondition[];
   /** What `includeObject` asked for: nothing, the metadata (the default), or the object. */
   readonly object?: KubernetesObject;
+}
+
+/** Says that what the row shows has ended. */
+export interface TableRowCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
 }

@@ -1,12 +1,13 @@
 import type { KubernetesObject, Resource } from '../../apimachinery/resource.ts';
 import { builtinColumns } from '../table/builtin-columns.ts';
+import { warningsOf } from '../validation/warnings.ts';
 import type { Column, ResourceRow, UpdateStrategy } from './resource-row.ts';
 import { validationOf } from './validation-of-row.ts';
 
 /** What a row says beyond its handle; `storage` defaults to the plural name, as Kubernetes lays most kinds out. */
 export type RowFacts<T extends KubernetesObject> = Omit<
   ResourceRow<T>,
-  'handle' | 'singular' | 'storage' | 'columns' | 'validate' | 'validateUpdate'
+  'handle' | 'singular' | 'storage' | 'columns' | 'validate' | 'validateUpdate' | 'warnings'
 > & { readonly storage?: string };
 
 /**
@@ -28,6 +29,7 @@ export function defineRow<T extends KubernetesObject>(handle: Resource<T>, facts
     singular: handle.kind.toLowerCase(),
     storage: facts.storage ?? handle.resource,
     columns: builtinColumns(handle as Resource<never>) as unknown as readonly Column<KubernetesObject>[],
+    warnings: warningsOf(handle as Resource),
     validate: rules.validate,
     validateUpdate: rules.validateUpdate,
     ...(given.statusStrategy === undefined

@@ -80,6 +80,8 @@ export interface ResourceRow<T extends KubernetesObject = KubernetesObject> exte
   readonly selectableFields?: (object: T) => Readonly<Record<string, string>>;
   /** In place, idempotent; also run on objects read with fields an older version did not know. */
   readonly defaults?: (object: T) => void;
+  /** In place: brings an object as it is stored to what this row serves; absent, the stored bytes are what is served. */
+  readonly normalizeStored?: (object: T) => void;
   readonly prepareForCreate?: (object: T, context: WriteContext) => void;
   readonly validate?: (object: T, context: WriteContext) => FieldError[];
   readonly warnings?: (object: T, old: T | undefined) => string[];

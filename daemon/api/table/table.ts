@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import type { Table, TableColumnDefinition, TableRow } from '../../apimachinery/table.ts';
+import type { Pod } from '../../apimachinery/types/core-v1.ts';
 import type { ListMeta } from '../../apimachinery/types/meta-v1.ts';
 import type { Column, ResourceRow } from '../resources/resource-row.ts';
 import { defaultColumns } from './builtin-columns.ts';
@@ -39,10 +40,23 @@ export function tableRow(
   includeObject: IncludeObject = 'Metadata',
 ): TableRow {
   const cells = columnsOf(row).map((column) => column.cell(object, now));
-  if (includeObject === 'None') return { cells };
-  if (includeObject === 'Object') return { cells, object };
+  const conditions = object.kind === 'Pod' ? completion(object as Pod) : undefined;
+  const head = conditions === undefined ? { cells } : { cells, conditions };
+  if (includeObject === 'None') return head;
+  if (includeObject === 'Object') return { ...head, object };
   const partial = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata ?? {} };
-  return { cells, object: partial };
+  return { ...head, object: partial };
+}
+
+const completions: Readonly<Record<string, string>> = {
+  Succeeded: 'The pod has completed successfully.',
+  Failed: 'The pod failed.',
+};
+
+/** Rows of things that have ended say so: clients may hide them. Only pods do. */
+function completion({ status }: Pod): TableRow['conditions'] {
+  const message = completions[status?.phase ?? ''];
+  return message === undefined ? undefined : [{ type: 'Completed', status: 'True', reason: status!.phase!, message }];
 }
 
 /** The `meta.k8s.io/v1 Table` that kubectl asks for in place of a list, an object or a watch event's object. */
