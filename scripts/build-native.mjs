@@ -1,6 +1,6 @@
 // npm run build:native [-- store netlink] [--asan|--tsan] [--debug]: builds the C++ addons when their sources have changed.
 //
-// Plain builds land in build/Release. Sanitizer and debug builds land in build/asan/Release, build/tsan/Release, build/debug/Debug, for
+// Plain builds land in build/Release. Sanitizer and debug builds land in native/build/asan/Release, native/build/tsan/Release, native/build/debug/Debug, for
 // BALSA_NATIVE_DIR to point at. Node's headers come from the running Node's own installation when it has them.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -29,13 +29,13 @@ const targets = {
 
 const variants = {
   release: { directory: 'build', configuration: 'Release', flags: [] },
-  debug: { directory: 'build/debug', configuration: 'Debug', flags: ['-g', '-O0'] },
+  debug: { directory: 'native/build/debug', configuration: 'Debug', flags: ['-g', '-O0'] },
   asan: {
-    directory: 'build/asan',
+    directory: 'native/build/asan',
     configuration: 'Release',
     flags: ['-g', '-O1', '-fno-omit-frame-pointer', '-fsanitize=address,undefined', '-fno-sanitize=vptr'],
   },
-  tsan: { directory: 'build/tsan', configuration: 'Release', flags: ['-g', '-O1', '-fsanitize=thread'] },
+  tsan: { directory: 'native/build/tsan', configuration: 'Release', flags: ['-g', '-O1', '-fsanitize=thread'] },
 };
 
 function fail(message) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "store/error_code.h"
+#include "store/packing.h"
 #include "store/store.h"
 
 namespace balsa {
@@ -123,7 +124,9 @@ napi_value FromBigInt(napi_env env, int64_t value);
 napi_value FromBigUint(napi_env env, uint64_t value);
 napi_value FromString(napi_env env, std::string_view value);
 napi_value ToArrayBuffer(napi_env env, std::string bytes);
+napi_value ToArrayBuffer(napi_env env, Block block);
 napi_value ToBuffer(napi_env env, std::string bytes);
+napi_value ToBuffer(napi_env env, Block block);
 napi_value BufferCopy(napi_env env, std::string_view bytes);
 void SetProperty(napi_env env, napi_value object, const char* name, napi_value value);
 napi_value NewObject(napi_env env);

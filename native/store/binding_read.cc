@@ -9,6 +9,13 @@ namespace {
 
 napi_value CodeNumber(napi_env env, ErrorCode code) { return FromNumber(env, static_cast<double>(static_cast<uint32_t>(code))); }
 
+/// Places within an answer are 32-bit, and a message of protobuf ends at 2 GiB.
+bool TooLarge(const RangeOutcome& outcome) {
+  uint64_t total = 0;
+  for (const RecordRef& record : outcome.records) total += record->stored().size() + KeyValuePacker::kRow;
+  return total > INT32_MAX;
+}
+
 napi_value Get(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto store = arguments.OpenStore();
@@ -54,6 +61,7 @@ napi_value Range(napi_env env, napi_callback_info info) {
   rocksdb::Status status = store->Range(request, &outcome);
   if (!status.ok()) return ThrowStatus(env, status);
   if (outcome.error != ErrorCode::kOk) return CodeNumber(env, outcome.error);
+  if (TooLarge(outcome)) return CodeNumber(env, ErrorCode::kRequestTooLarge);
   return ToArrayBuffer(env, PackRange(outcome, request.keys_only));
 }
 
@@ -68,14 +76,10 @@ napi_value RangeEncoded(napi_env env, napi_callback_info info) {
   rocksdb::Status status = store->Range(request, &outcome);
   if (!status.ok()) return ThrowStatus(env, status);
   if (outcome.error != ErrorCode::kOk) return CodeNumber(env, outcome.error);
+  if (TooLarge(outcome)) return CodeNumber(env, ErrorCode::kRequestTooLarge);
   ResponseHeader header = store->Header(static_cast<uint64_t>(arguments.Integer(1)));
   header.revision = outcome.revision;
-  size_t size = 128;
-  for (const RecordRef& record : outcome.records) size += record->stored().size() + 8;
-  std::string response;
-  response.reserve(size);
-  AppendRangeResponse(&response, header, outcome, request.keys_only);
-  return ToBuffer(env, std::move(response));
+  return ToBuffer(env, EncodeRange(header, outcome, request.keys_only));
 }
 
 napi_value TxnEncoded(napi_env env, napi_callback_info info) {

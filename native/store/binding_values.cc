@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <cstring>
 
 #include "store/binding.h"
@@ -15,6 +16,8 @@ const char* CodeOf(const rocksdb::Status& status) {
   if (status.IsIncomplete() || status.IsShutdownInProgress()) return ErrorCodeName(ErrorCode::kUnavailable);
   return ErrorCodeName(ErrorCode::kCorrupt);
 }
+
+void FreeBlock(napi_env, void* data, void*) { std::free(data); }
 
 void DeleteString(napi_env, void*, void* hint) { delete static_cast<std::string*>(hint); }
 
@@ -138,6 +141,29 @@ napi_value ToArrayBuffer(napi_env env, std::string bytes) {
   auto* owned = new std::string(std::move(bytes));
   if (napi_create_external_arraybuffer(env, owned->data(), owned->size(), DeleteString, owned, &value) != napi_ok) {
     delete owned;
+  }
+  return value;
+}
+
+napi_value ToArrayBuffer(napi_env env, Block block) {
+  napi_value value = nullptr;
+  if (block.size < kCopyBelow) {
+    void* data = nullptr;
+    napi_create_arraybuffer(env, block.size, &data, &value);
+    if (data != nullptr) std::memcpy(data, block.data.get(), block.size);
+    return value;
+  }
+  if (napi_create_external_arraybuffer(env, block.data.get(), block.size, FreeBlock, nullptr, &value) == napi_ok) {
+    block.data.release();
+  }
+  return value;
+}
+
+napi_value ToBuffer(napi_env env, Block block) {
+  if (block.size < kCopyBelow) return BufferCopy(env, {block.data.get(), block.size});
+  napi_value value = nullptr;
+  if (napi_create_external_buffer(env, block.size, block.data.get(), FreeBlock, nullptr, &value) == napi_ok) {
+    block.data.release();
   }
   return value;
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <string>
 
 #include "store/responses.h"
@@ -29,7 +31,18 @@ class KeyValuePacker {
   std::string bytes_;
 };
 
+/// Memory handed to JavaScript as it is. Not a string: that would be cleared before it is filled.
+struct Block {
+  struct Free {
+    void operator()(char* data) const { std::free(data); }
+  };
+  std::unique_ptr<char, Free> data;
+  size_t size = 0;
+};
+
 /// A range's answer: header (revision, count, more, rows), rows, bytes.
-std::string PackRange(const RangeOutcome& outcome, bool keys_only);
+Block PackRange(const RangeOutcome& outcome, bool keys_only);
+/// The same as an encoded RangeResponse.
+Block EncodeRange(const ResponseHeader& header, const RangeOutcome& outcome, bool keys_only);
 
 }  // namespace balsa

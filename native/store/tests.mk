@@ -1,6 +1,6 @@
 # The store's native tests and fuzzers, without Node: make -f native/store/tests.mk VARIANT=plain|asan|tsan|fuzz (from the project's root).
 VARIANT ?= plain
-OUT := build/native-tests/$(VARIANT)
+OUT := native/build/tests/$(VARIANT)
 CXX := clang++
 FLAGS_plain :=
 FLAGS_asan := -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer

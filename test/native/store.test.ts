@@ -17,7 +17,7 @@ async function build(variant: string): Promise<string> {
     cwd: root,
     maxBuffer: 1 << 26,
   });
-  return join(root, 'build/native-tests', variant);
+  return join(root, 'native/build/tests', variant);
 }
 
 /** Runs to its end and passes on what it printed when it fails, the seed above all. */
@@ -60,7 +60,7 @@ t.test('the addon in Node under the address sanitizer', async (test) => {
     LD_PRELOAD: stdout.trim(),
     // Node itself is not built for leak checking.
     ASAN_OPTIONS: 'detect_leaks=0',
-    BALSA_NATIVE_DIR: join(root, 'build/asan/Release'),
+    BALSA_NATIVE_DIR: join(root, 'native/build/asan/Release'),
   };
   await passes(process.execPath, ['--import=tsx', 'daemon/store/native.test.ts'], env, test);
 });
