@@ -116,10 +116,23 @@ function countKeys(value: unknown): number {
   return count;
 }
 
+/** A copy of any JSON value; several times as fast as `structuredClone`. */
 function copyAny(value: unknown, state: DecodeState): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  state.keys += countKeys(value);
-  return structuredClone(value);
+  if (Array.isArray(value)) return value.map((item) => copyAny(item, state));
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    state.keys++;
+    const item = copyAny((value as Record<string, unknown>)[key], state);
+    if (key === '__proto__') define(copy, key, item);
+    else copy[key] = item;
+  }
+  return copy;
+}
+
+/** `__proto__` as a key of JSON is a key like any other. */
+function define(target: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 const scalars: Readonly<Record<string, Decoder>> = {
@@ -210,7 +223,7 @@ function compileMap(element: FieldType, goType: string): Decoder {
       const item = (value as Record<string, unknown>)[key];
       const decoded = item === null ? zeroOf(element) : decode(item, state, place);
       if (key === '__proto__') {
-        Object.defineProperty(map, key, { value: decoded, enumerable: true, configurable: true, writable: true });
+        define(map, key, decoded);
       } else {
         map[key] = decoded;
       }
