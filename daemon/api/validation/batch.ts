@@ -51,23 +51,34 @@ function validateJobSpec(spec: JobSpec, field: string, errors: Errors): void {
   }
 }
 
+/** Labels and selector that the server made must be as it made them. */
+function validateGenerated({ metadata, spec }: Job, labels: Record<string, string>, errors: Errors): void {
+  const { uid = '', name = '' } = metadata;
+  for (const [key, value] of [
+    ['batch.kubernetes.io/controller-uid', uid],
+    ['controller-uid', uid],
+    ['batch.kubernetes.io/job-name', name],
+    ['job-name', name],
+  ] as const) {
+    const field = `spec.template.metadata.labels[${key}]`;
+    if (labels[key] === undefined) required(errors, field, `must be '${value}'`);
+    else if (labels[key] !== value) invalid(errors, field, labels, `must be '${value}'`);
+  }
+  const generated = {
+    'batch.kubernetes.io/controller-uid': uid,
+    'controller-uid': uid,
+    'batch.kubernetes.io/job-name': name,
+    'job-name': name,
+  };
+  if (spec.selector !== undefined && !labelSelectorMatcher(spec.selector).matches(generated)) {
+    invalid(errors, 'spec.selector', spec.selector, '`selector` not auto-generated');
+  }
+}
+
 export function validateJob(job: Job, errors: Errors): void {
   const { spec } = job;
   const labels = spec.template.metadata?.labels ?? {};
-  if (spec.manualSelector !== true) {
-    const { uid } = job.metadata;
-    const expected = {
-      'batch.kubernetes.io/controller-uid': uid,
-      'controller-uid': uid,
-      'batch.kubernetes.io/job-name': job.metadata.name,
-      'job-name': job.metadata.name,
-    };
-    for (const [key, value] of Object.entries(expected)) {
-      if (labels[key] !== value) {
-        invalid(errors, `spec.template.metadata.labels[${key}]`, labels[key] ?? '', `must be '${value}'`);
-      }
-    }
-  }
+  if (spec.manualSelector !== true) validateGenerated(job, labels, errors);
   const before = errors.length;
   validateLabelSelector(spec.selector, 'spec.selector', errors);
   if (spec.selector === undefined) required(errors, 'spec.selector');

@@ -43,7 +43,11 @@ const rules: Readonly<Record<string, KindRules>> = {
     validateStatusUpdate: core.validateNamespaceStatus,
     subresources: { finalize: core.validateNamespaceFinalize },
   },
-  '/nodes': { validate: core.validateNode, validateUpdate: core.validateNodeUpdate },
+  '/nodes': {
+    validate: core.validateNode,
+    validateUpdate: core.validateNodeUpdate,
+    validateStatusUpdate: core.validateNodeStatusUpdate,
+  },
   '/persistentvolumeclaims': {
     validate: volumes.validatePersistentVolumeClaim,
     validateUpdate: volumes.validatePersistentVolumeClaimUpdate,

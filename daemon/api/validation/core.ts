@@ -3,19 +3,40 @@ import type { Event, Namespace, Node } from '../../apimachinery/types/core-v1.ts
 import { equalJson } from '../patch/json-value.ts';
 import { duplicate, type Errors, forbidden, invalid, invalidAll } from './field-error.ts';
 import { cidrMessage, isCidr } from './names.ts';
+import { validateQuantityOf } from './resources.ts';
 import { validateTaintEffect } from './scheduling.ts';
 
-export function validateNode({ spec }: Node, errors: Errors): void {
-  const taints = new Set<string>();
-  for (const [index, { key, value = '', effect }] of (spec.taints ?? []).entries()) {
-    const at = `spec.taints[${index}]`;
+/** The path is that of the original, which reports taints below metadata. */
+function validateTaints(taints: NonNullable<Node['spec']['taints']>, errors: Errors): void {
+  const seen = new Set<string>();
+  for (const [index, taint] of taints.entries()) {
+    const at = `metadata.taints[${index}]`;
+    const { key, value = '', effect } = taint;
     invalidAll(errors, `${at}.key`, key, labelKeyErrors(key));
-    invalidAll(errors, `${at}.value`, value, labelValueErrors(value));
+    const messages = labelValueErrors(value);
+    if (messages.length > 0) invalid(errors, `${at}.value`, value, messages.join(';'));
     validateTaintEffect(effect, false, `${at}.effect`, errors);
     const unique = `${key}:${effect}`;
-    if (taints.has(unique)) duplicate(errors, at, spec.taints![index]);
-    taints.add(unique);
+    if (seen.has(unique)) {
+      const detail = `Duplicate value: ${JSON.stringify(taint)}: taints must be unique by key and effect pair`;
+      errors.push({ type: 'FieldValueDuplicate', field: at, detail });
+    }
+    seen.add(unique);
   }
+}
+
+function validateNodeStatus({ status }: Node, errors: Errors): void {
+  for (const list of ['capacity', 'allocatable'] as const) {
+    for (const [name, text] of Object.entries(status?.[list] ?? {})) {
+      validateQuantityOf(name, text, `status.${list}.${name}`, errors);
+    }
+  }
+}
+
+export function validateNode(node: Node, errors: Errors): void {
+  const { spec } = node;
+  if (spec.taints !== undefined) validateTaints(spec.taints, errors);
+  validateNodeStatus(node, errors);
   for (const [index, cidr] of (spec.podCIDRs ?? []).entries()) {
     if (!isCidr(cidr)) invalid(errors, `spec.podCIDRs[${index}]`, cidr, cidrMessage);
   }
@@ -30,6 +51,16 @@ export function validateNodeUpdate(node: Node, old: Node, errors: Errors): void 
     forbidden(errors, 'spec.providerID', 'node updates may not change providerID except from "" to valid');
   }
   validateNode(node, errors);
+}
+
+export function validateNodeStatusUpdate(node: Node, _old: Node, errors: Errors): void {
+  validateNodeStatus(node, errors);
+  const seen = new Set<string>();
+  for (const [index, address] of (node.status?.addresses ?? []).entries()) {
+    const key = `${address.type}/${address.address}`;
+    if (seen.has(key)) duplicate(errors, `status.addresses[${index}]`, address);
+    seen.add(key);
+  }
 }
 
 /** Finalizers of namespaces that go by a short name. */

@@ -9,6 +9,7 @@ import type {
   ServiceCIDR,
 } from '../../apimachinery/types/networking-v1.ts';
 import { equalJson } from '../patch/json-value.ts';
+import { IpRange } from '../resources/ip-range.ts';
 import {
   type Errors,
   forbidden,
@@ -78,8 +79,12 @@ export function validateIngress({ spec }: Ingress, errors: Errors): void {
       validateBackend(entry.backend ?? {}, `${where}.backend`, errors);
     }
   }
-  for (const [index, { hosts = [] }] of tls.entries()) {
-    for (const [place, host] of hosts.entries()) validateHost(host, `spec.tls[${index}].hosts[${place}]`, errors);
+  for (const [index, { hosts = [], secretName }] of tls.entries()) {
+    for (const [place, host] of hosts.entries()) {
+      const field = `spec.tls[${index}].hosts[${place}]`;
+      invalidAll(errors, field, host, host.includes('*') ? wildcardSubdomain(host) : dns1123Subdomain(host));
+    }
+    if (secretName) invalidAll(errors, `spec.tls[${index}].secretName`, secretName, dns1123Subdomain(secretName));
   }
   if (ingressClassName !== undefined) {
     invalidAll(errors, 'spec.ingressClassName', ingressClassName, dns1123Subdomain(ingressClassName));
@@ -148,16 +153,31 @@ function validatePeer(peer: NetworkPolicyPeer, field: string, errors: Errors): v
   if (podSelector !== undefined || namespaceSelector !== undefined) {
     forbidden(errors, field, 'may not specify both ipBlock and another peer');
   }
-  if (!ipBlock.cidr) required(errors, `${field}.ipBlock.cidr`);
-  else if (!isCidr(ipBlock.cidr)) invalid(errors, `${field}.ipBlock.cidr`, ipBlock.cidr, cidrMessage);
+  if (!ipBlock.cidr) {
+    required(errors, `${field}.ipBlock.cidr`);
+    return;
+  }
+  if (!isCidr(ipBlock.cidr)) {
+    invalid(errors, `${field}.ipBlock.cidr`, ipBlock.cidr, cidrMessage);
+    return;
+  }
+  const block = new IpRange(ipBlock.cidr);
   for (const [index, except] of (ipBlock.except ?? []).entries()) {
-    if (!isCidr(except)) invalid(errors, `${field}.ipBlock.except[${index}]`, except, cidrMessage);
+    const at = `${field}.ipBlock.except[${index}]`;
+    if (!isCidr(except)) {
+      invalid(errors, at, except, cidrMessage);
+      continue;
+    }
+    const hole = new IpRange(except);
+    if (!block.contains({ family: hole.family, value: hole.first }) || hole.size >= block.size) {
+      invalid(errors, at, except, 'must be a strict subset of `cidr`');
+    }
   }
 }
 
 function validatePolicyPort({ port, endPort, protocol }: NetworkPolicyPort, field: string, errors: Errors): void {
   if (protocol !== undefined && !['TCP', 'UDP', 'SCTP'].includes(protocol)) {
-    notSupported(errors, `${field}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']);
+    notSupported(errors, `${field}.protocol`, protocol, ['TCP', 'UDP', 'SCTP']);
   }
   if (typeof port === 'string') {
     if (endPort !== undefined)
@@ -168,6 +188,7 @@ function validatePolicyPort({ port, endPort, protocol }: NetworkPolicyPort, fiel
     if (endPort !== undefined && endPort < port) {
       invalid(errors, `${field}.endPort`, endPort, 'must be greater than or equal to `port`');
     }
+    if (endPort !== undefined && !validPort(endPort)) invalid(errors, `${field}.endPort`, endPort, portMessage);
   } else if (endPort !== undefined)
     invalid(errors, `${field}.endPort`, endPort, 'may not be specified when `port` is not specified');
 }
@@ -191,7 +212,7 @@ export function validateNetworkPolicy({ spec }: NetworkPolicy, errors: Errors): 
     invalid(errors, 'spec.policyTypes', policyTypes, 'may not specify more than two policyTypes');
   for (const [index, type] of policyTypes.entries()) {
     if (!['Ingress', 'Egress'].includes(type))
-      notSupported(errors, `spec.policyTypes[${index}]`, type, ['Egress', 'Ingress']);
+      notSupported(errors, `spec.policyTypes[${index}]`, type, ['Ingress', 'Egress']);
   }
 }
 

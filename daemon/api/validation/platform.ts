@@ -8,6 +8,7 @@ import type { RuntimeClass } from '../../apimachinery/types/node-v1.ts';
 import type { PodDisruptionBudget } from '../../apimachinery/types/policy-v1.ts';
 import type { PriorityClass } from '../../apimachinery/types/scheduling-v1.ts';
 import type { CSIDriver, StorageClass, VolumeAttachment } from '../../apimachinery/types/storage-v1.ts';
+import { validateVersions } from '../customresources/definition-validation.ts';
 import { equalJson } from '../patch/json-value.ts';
 import {
   type Errors,
@@ -261,6 +262,7 @@ export function validateCustomResourceDefinition({ metadata, spec }: CustomResou
       required(errors, `spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required');
     }
   }
+  validateVersions({ metadata, spec }, errors);
   for (const name of ['plural', 'singular', 'kind', 'listKind'] as const) {
     const value = names?.[name];
     if (!value) required(errors, `spec.names.${name}`);
