@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
+import { isApiError } from '../apimachinery/api-error.ts';
 import type { Logger } from '../log/logger.ts';
 import { metrics } from '../metrics/metrics.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -222,7 +223,10 @@ class KeyedWorkQueue implements WorkQueue {
         this.forget(key);
       }
     } catch (error) {
-      this.#logger?.warn({ queue: this.#name, key, err: error, failures: this.failures(key) + 1 }, 'reconcile failed');
+      const failures = this.failures(key) + 1;
+      // A conflict only says that the cache was behind; the next try, milliseconds later, sees the newer object.
+      const level = isApiError(error, 'Conflict') && failures < 5 ? 'debug' : 'warn';
+      this.#logger?.[level]({ queue: this.#name, key, err: error, failures }, 'reconcile failed');
       this.addRateLimited(key);
     }
     const end = performance.now();
