@@ -3,6 +3,7 @@ import { InProcessClient } from '../client/in-process-client.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Store } from '../store/store.ts';
 import { AdmissionChain } from './admission/admission.ts';
+import { cleanUpInstances, refuseTerminating } from './admission/custom-resource-definitions.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
 import { defaultTolerationSeconds } from './admission/default-tolerations.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
@@ -27,6 +28,7 @@ import { publishApiServices } from './bootstrap/api-services.ts';
 import { ensureSystemObjects, publishAuthentication } from './bootstrap/bootstrap.ts';
 import { reconcileDefaultPolicy } from './bootstrap/default-policy.ts';
 import { maintainKubernetesService } from './bootstrap/kubernetes-service.ts';
+import { CustomResources } from './customresources/custom-resources.ts';
 import { componentStatuses } from './discovery/component-statuses.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { versionInfo } from './discovery/version.ts';
@@ -104,6 +106,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       defaultTolerationSeconds,
       defaultStorageClass(() => registry),
       defaultIngressClass(() => registry),
+      cleanUpInstances(() => registry),
+      refuseTerminating(() => customResources),
       rbacEscalation(
         () => rbac,
         () => authorizer,
@@ -189,6 +193,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   ]);
   const serverAddress = (port: number) => `${bracketed(options.advertiseAddress)}:${port}`;
   const discovery = new Discovery(resourceRows, virtual);
+  const openApi = new OpenApi(versionInfo.gitVersion);
+  const customResources: CustomResources = new CustomResources(
+    registry,
+    openApi,
+    (rows) => discovery.update(rows),
+    logger.child({ part: 'custom resources' }),
+  );
 
   const resources = new ResourceHandler(api);
   let door: FrontDoor | undefined;
@@ -210,12 +221,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       health,
       tokens,
       serverAddress: serverAddress(port),
-      openApi: createOpenApiHandler(new OpenApi(versionInfo.gitVersion)),
+      openApi: createOpenApiHandler(openApi),
     }),
     logger,
   });
 
   try {
+    await customResources.start();
     await ensureSystemObjects(registry);
     await reconcileDefaultPolicy(registry);
     await publishAuthentication(registry, options.tls);
@@ -245,6 +257,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       stopping = true;
       stopCompaction();
       await kubernetesService.stop();
+      customResources.stop();
       registry.watches.stop();
       await listener.close(stopGraceMs);
       connector.stop();

@@ -181,7 +181,7 @@ export class ResourceHandler {
   async #patch(context: HandlerContext, row: ResourceRow, subresource: string): Promise<void> {
     const { exchange, info, request } = context;
     const representation = negotiate(exchange.headers.accept, hasProtobuf(row));
-    const { type, value } = await this.#patchBody(exchange);
+    const { type, value } = await this.#patchBody(exchange, row);
     if (type === 'apply' && (info.query.get('fieldManager') ?? '') === '') {
       throw badRequest(
         'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
@@ -199,10 +199,15 @@ export class ResourceHandler {
     this.#sendObject(context, created ? 201 : 200, object, representation);
   }
 
-  async #patchBody(exchange: Exchange): Promise<{ type: PatchType; value: unknown }> {
+  /** Strategic merge needs Go types: objects of a custom resource (`row`) cannot be patched by it. */
+  async #patchBody(exchange: Exchange, row: ResourceRow | undefined): Promise<{ type: PatchType; value: unknown }> {
     const mediaType = mediaTypeOf(exchange);
     const type = patchTypes.get(mediaType);
-    if (type === undefined) throw unsupportedMediaType([...patchTypes.keys()]);
+    const isCustom = row?.handle.definition.startsWith('custom:') === true;
+    if (type === undefined || (type === 'strategic' && isCustom)) {
+      const accepted = [...patchTypes].filter(([, one]) => !isCustom || one !== 'strategic');
+      throw unsupportedMediaType(accepted.map(([name]) => name));
+    }
     const text = (await exchange.readBody(maxBodyBytes)).toString();
     if (type === 'apply') return { type, value: parseYaml(text, 'patch').value };
     return { type, value: parseJson(text, (why) => badRequest(`error decoding patch: ${why}`)) };
@@ -280,7 +285,7 @@ export class ResourceHandler {
       return;
     }
     const write = this.#write(context, 'PatchOptions');
-    const { type, value } = await this.#patchBody(exchange);
+    const { type, value } = await this.#patchBody(exchange, undefined);
     this.#sendPlain(context, 200, await scale.patch(row, namespace, request.name, type, value, write));
   }
 

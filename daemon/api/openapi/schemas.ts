@@ -114,6 +114,15 @@ export function definitionSchema(name: string, set: SchemaSet): Json {
 /** Every schema that those already wanted lead to, sorted by name; `custom` are schemas of custom resources, as given. */
 export function allSchemas(set: SchemaSet, custom: ReadonlyMap<string, Json>): Json {
   const schemas = new Map<string, Json>();
-  for (const name of set.wanted) schemas.set(name, custom.get(name) ?? definitionSchema(name, set));
+  for (const name of set.wanted) {
+    const given = custom.get(name);
+    // What a given schema refers to is wanted too.
+    if (given !== undefined) {
+      for (const [, referred] of JSON.stringify(given).matchAll(/"#\/(?:definitions|components\/schemas)\/([^"]+)"/g)) {
+        set.wanted.add(referred!);
+      }
+    }
+    schemas.set(name, given ?? definitionSchema(name, set));
+  }
   return Object.fromEntries([...schemas].sort(([left], [right]) => (left < right ? -1 : 1)));
 }
