@@ -37,8 +37,8 @@ export interface Exchange {
   /** Nothing can be sent any more: the client went away or the response is complete. */
   onClose(listener: () => void): void;
   readonly headersSent: boolean;
-  /** Status of the response once it has begun; 0 before. */
-  readonly status: number;
+  /** Status of the response once it has begun (101: the connection has been taken over); 0 before. */
+  status: number;
   /** The HTTP/1.1 pair, for passing a connection through. */
   readonly http1?: Http1Pair;
   /** Drops the connection or the stream. */
@@ -114,6 +114,7 @@ export class Http1Exchange implements Exchange {
 
   respond(status: number, headers: ResponseHeaders, body: Buffer | string): void {
     const { response } = this.http1;
+    if (response.headersSent) return; // the request has timed out in the meantime
     this.status = status;
     headers['Content-Length'] = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     response.writeHead(status, headers as Record<string, string>);
@@ -176,8 +177,8 @@ export class Http2Exchange implements Exchange {
 
   respond(status: number, headers: ResponseHeaders, body: Buffer | string): void {
     const stream = this.#stream;
+    if (stream.destroyed || stream.closed || stream.headersSent) return;
     this.status = status;
-    if (stream.destroyed || stream.closed) return;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const all = lowerCase(headers);
     all[':status'] = status;

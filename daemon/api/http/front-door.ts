@@ -6,12 +6,19 @@ import type { AuthenticatorChain, Credentials } from '../authentication/authenti
 import { impersonate } from '../authentication/impersonation.ts';
 import type { Attributes, AuthorizerChain } from '../authorization/authorizer.ts';
 import { storeFailure } from '../registry/object-store.ts';
-import { badRequest, internalError, unauthorized } from '../status-errors.ts';
+import { badRequest, internalError, timeout, unauthorized } from '../status-errors.ts';
 import { clientWentAway, type Exchange } from './exchange.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
 import { inflightRequests, observeRequest } from './request-metrics.ts';
 import type { ResourceHandler } from './resource-handler.ts';
 import { sendError } from './response.ts';
+
+/** As kube-apiserver's `--request-timeout`: for what has not begun to answer. */
+const requestTimeoutMs = 60_000;
+
+function timedOut(): ApiError {
+  return timeout('request did not complete within the allotted timeout', 0) as ApiError;
+}
 
 /** A request that is not about a resource. */
 export interface PathContext {
@@ -46,6 +53,9 @@ export class FrontDoor {
     const inflight =
       exchange.method === 'GET' || exchange.method === 'HEAD' ? inflightRequests.readOnly : inflightRequests.mutating;
     inflight.inc();
+    const deadline = setTimeout(() => {
+      if (exchange.status === 0) sendError(exchange, timedOut());
+    }, requestTimeoutMs);
     try {
       if (info === undefined) throw badRequest('invalid URL escape in the request path');
       await this.#serve(exchange, info, warnings);
@@ -53,6 +63,7 @@ export class FrontDoor {
       const failure = this.#failureOf(error, exchange);
       sendError(exchange, failure, warnings);
     } finally {
+      clearTimeout(deadline);
       inflight.dec();
     }
     const code = exchange.status || 200;

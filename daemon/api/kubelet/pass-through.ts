@@ -128,6 +128,7 @@ export function passUpgrade(exchange: Exchange, upstream: Upstream): Promise<voi
     });
     request.on('upgrade', (response, remote: Duplex, remoteHead) => {
       const client = exchange.socket;
+      exchange.status = 101;
       outgoing.detachSocket(client);
       client.write(responseHead(response));
       if (remoteHead.length > 0) client.write(remoteHead);
