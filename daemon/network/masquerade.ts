@@ -1,3 +1,4 @@
+import { ipFamilies } from '../proxy/ip-families.ts';
 import type { Netlink, NftablesExpression, NftablesFamily, NftablesOperation } from '../proxy/netlink.ts';
 import { type Prefix, parsePrefix } from '../proxy/nftables/addresses.ts';
 import {
@@ -30,7 +31,7 @@ export async function applyMasquerade(
   keepSourceTo: readonly string[],
 ): Promise<void> {
   const operations: NftablesOperation[] = [];
-  for (const family of ['ip', 'ip6'] as const) {
+  for (const family of ipFamilies()) {
     operations.push(...remove(family));
     const pods = prefixesOf(clusterPodCidrs, family);
     if (pods.length > 0) operations.push(...create(family, pods, prefixesOf(keepSourceTo, family)));
@@ -39,7 +40,7 @@ export async function applyMasquerade(
 }
 
 export async function removeMasquerade(netlink: Netlink): Promise<void> {
-  await netlink.nftablesCommit([...remove('ip'), ...remove('ip6')]);
+  await netlink.nftablesCommit(ipFamilies().flatMap(remove));
 }
 
 function remove(family: NftablesFamily): NftablesOperation[] {

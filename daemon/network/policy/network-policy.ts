@@ -4,6 +4,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import type { SharedInformers } from '../../client/informer.ts';
 import { createSharedInformers } from '../../client/shared-informers.ts';
 import type { Logger } from '../../log/logger.ts';
+import { ipFamilies } from '../../proxy/ip-families.ts';
 import { loadNetlink, type Netlink } from '../../proxy/netlink.ts';
 import { SyncLoop } from '../../proxy/sync-loop.ts';
 import { policyRules } from './policy-rules.ts';
@@ -36,7 +37,7 @@ export async function startNetworkPolicy(options: NetworkPolicyOptions): Promise
   const podInformer = informers.informer(pods);
   const namespaceInformer = informers.informer(namespaces);
   const policyInformer = informers.informer(networkpolicies);
-  const tables = (['ip', 'ip6'] as const).map((family) => new PolicyTable(netlink, family));
+  const tables = ipFamilies().map((family) => new PolicyTable(netlink, family));
   let ready = false;
   let markSynced: () => void = () => {};
   const synced = new Promise<void>((resolve) => {
@@ -89,7 +90,7 @@ export async function startNetworkPolicy(options: NetworkPolicyOptions): Promise
 }
 
 export async function removeNetworkPolicy(netlink: Netlink): Promise<void> {
-  for (const family of ['ip', 'ip6'] as const) await new PolicyTable(netlink, family).cleanup();
+  for (const family of ipFamilies()) await new PolicyTable(netlink, family).cleanup();
 }
 
 /** What of a pod a policy can depend on. */

@@ -18,8 +18,9 @@ export class IptablesCommands {
     await this.#run(`${this.#prefix}-restore`, ['--noflush', '--wait', '5'], input);
   }
 
-  save(table: string): Promise<string> {
-    return this.#run(`${this.#prefix}-save`, ['-t', table]);
+  /** All tables, or one. */
+  save(table?: string): Promise<string> {
+    return this.#run(`${this.#prefix}-save`, table === undefined ? [] : ['-t', table]);
   }
 
   /** True when the program succeeded. */

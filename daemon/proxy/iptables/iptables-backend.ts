@@ -1,4 +1,5 @@
 import type { Logger } from '../../log/logger.ts';
+import { ipFamilies } from '../ip-families.ts';
 import type { Applied, IpFamily, RuleBackend, ServicePortRule, ServiceRules } from '../service-rules.ts';
 import { type IptablesRules, iptablesRules, jumps, type TableRules } from './chains.ts';
 import { IptablesCommands, type IptablesVariant } from './commands.ts';
@@ -33,7 +34,7 @@ export class IptablesBackend implements RuleBackend {
 
   constructor(options: IptablesOptions) {
     this.#options = options;
-    this.#families = (options.families ?? ['ip', 'ip6']).map((family) => ({
+    this.#families = (options.families ?? ipFamilies()).map((family) => ({
       family,
       commands: new IptablesCommands(family, options.variant ?? ''),
       clusterCidr: options.clusterPodCidrs.find((cidr) => cidr.includes(':') === (family === 'ip6')),
@@ -69,11 +70,13 @@ export class IptablesBackend implements RuleBackend {
 
   async cleanup(): Promise<void> {
     for (const { commands } of this.#families) {
+      // Asked first, since on most hosts there is nothing, and each of the commands below is a process.
+      if (ownChains(await commands.save()).length === 0) continue;
       for (const { table, from, match, to } of jumps) {
         while (await commands.try('-t', table, '-D', from, ...match, '-j', to));
       }
       for (const table of tables) {
-        const chains = ownChains(await commands.save(table).catch(() => ''));
+        const chains = ownChains(await commands.save(table));
         if (chains.length === 0) continue;
         const lines = [...chains.map((chain) => `:${chain} - [0:0]`), ...chains.map((chain) => `-X ${chain}`)];
         await commands.restore(`*${table}\n${lines.join('\n')}\nCOMMIT\n`);

@@ -1,4 +1,5 @@
 import type { Logger } from '../../log/logger.ts';
+import { ipFamilies } from '../ip-families.ts';
 import { isNetlinkError, type Netlink, type NftablesElements, type NftablesOperation } from '../netlink.ts';
 import type { Applied, IpFamily, RuleBackend, ServicePortRule, ServiceRules } from '../service-rules.ts';
 import { parsePrefix } from './addresses.ts';
@@ -36,7 +37,7 @@ export class NftablesBackend implements RuleBackend {
     this.#logger = options.logger;
     this.#nodeIps = options.nodeIps;
     const prefixes = options.clusterPodCidrs.flatMap((cidr) => parsePrefix(cidr) ?? []);
-    this.#layouts = (options.families ?? ['ip', 'ip6']).map(
+    this.#layouts = (options.families ?? ipFamilies()).map(
       (family) =>
         new Layout(
           family,
