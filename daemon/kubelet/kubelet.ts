@@ -22,7 +22,7 @@ import { NodeRegistration } from './node/node-registration.ts';
 import { PodLifecycleEvents } from './pods/lifecycle-events.ts';
 import { PodWorkers } from './pods/pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
-import type { ContainerRuntime } from './runtime.ts';
+import type { ContainerRuntime, Image } from './runtime.ts';
 import { type ServingOptions, startKubeletServer } from './server/server.ts';
 import { StatusManager } from './status/status-manager.ts';
 import { createObjectSources } from './volumes/object-sources.ts';
@@ -133,6 +133,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       ? undefined
       : await startKubeletServer({ context, workers, serving: options.serving, nodeName, logger });
   const port = server?.port ?? 10250;
+  let images: readonly Image[] = [];
   const registration = new NodeRegistration({
     client,
     nodeName,
@@ -140,18 +141,23 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     taints: options.taints ?? [],
     events,
     logger,
-    facts: async () => ({
-      addresses: [
-        { type: 'InternalIP', address: nodeIp },
-        { type: 'Hostname', address: nodeName },
-      ],
-      port,
-      info: systemInfo(`${version.runtimeName}://${version.runtimeVersion}`, kubernetesVersion),
-      resources,
-      images: await runtime.listImages().catch(() => []),
-      pressures: health.pressures,
-      problem: await health.check(),
-    }),
+    facts: async () => {
+      const problem = await health.check();
+      // A runtime that is down has not lost its images.
+      if (health.runtimeAnswers) images = await runtime.listImages().catch(() => images);
+      return {
+        addresses: [
+          { type: 'InternalIP', address: nodeIp },
+          { type: 'Hostname', address: nodeName },
+        ],
+        port,
+        info: systemInfo(`${version.runtimeName}://${version.runtimeVersion}`, kubernetesVersion),
+        resources,
+        images,
+        pressures: health.pressures,
+        problem,
+      };
+    },
   });
   const lease = new NodeLease(client, nodeName, () => registration.node?.metadata.uid, logger);
   health.onNetworkReady = () => workers.wakeAll();

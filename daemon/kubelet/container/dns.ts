@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { DNSConfig } from '../../../proto/generated/cri/runtime/v1/api.ts';
 import type { Pod } from '../../apimachinery/types/core-v1.ts';
 
@@ -21,6 +22,20 @@ export function parseResolvConf(text: string): DNSConfig {
     else if (keyword === 'options') config.options.push(...values);
   }
   return config;
+}
+
+const RESOLVED_UPSTREAM = '/run/systemd/resolve/resolv.conf';
+
+/**
+ * The node's own resolv.conf, for pods that use it. Where that names only a resolver on the loopback interface
+ * (systemd-resolved), which pods cannot reach, the resolvers behind it.
+ */
+export async function hostDns(): Promise<DNSConfig> {
+  const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+  const own = parseResolvConf(await read('/etc/resolv.conf'));
+  if (!own.servers.every((server) => server.startsWith('127.') || server === '::1')) return own;
+  const upstream = parseResolvConf(await read(RESOLVED_UPSTREAM));
+  return upstream.servers.length > 0 ? upstream : own;
 }
 
 const unique = (items: readonly string[]): string[] => [...new Set(items)];

@@ -11,6 +11,8 @@ export class NodeHealth {
   pressures: Pressures = { memory: false, disk: false, pid: false };
   /** Why pods cannot have a network; undefined when they can. */
   networkProblem: string | undefined = 'not yet known';
+  /** Whether the runtime answered when it was last asked. */
+  runtimeAnswers = false;
   onNetworkReady: () => void = () => {};
 
   constructor(runtime: ContainerRuntime, listAge: () => number) {
@@ -23,6 +25,7 @@ export class NodeHealth {
     const problems: string[] = [];
     try {
       const conditions = await this.#runtime.status();
+      this.runtimeAnswers = true;
       const find = (type: string) => conditions.find((condition) => condition.type === type);
       const ready = find('RuntimeReady');
       if (ready?.status !== true)
@@ -38,6 +41,7 @@ export class NodeHealth {
       if (this.networkProblem !== undefined) problems.push(this.networkProblem);
       else if (before !== undefined) this.onNetworkReady();
     } catch {
+      this.runtimeAnswers = false;
       problems.push('container runtime is down');
     }
     const age = this.#listAge();

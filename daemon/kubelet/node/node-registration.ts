@@ -47,7 +47,9 @@ export class NodeRegistration {
     for (;;) {
       try {
         await this.#register();
+        this.#options.events.node('Normal', 'Starting', 'Starting kubelet.');
         await this.#report();
+        this.#tellStart();
         break;
       } catch (err) {
         // The API may be further away than this process: it will come.
@@ -102,7 +104,7 @@ export class NodeRegistration {
   }
 
   async #register(): Promise<void> {
-    const { client, nodeName, labels, taints, events, logger } = this.#options;
+    const { client, nodeName, labels, taints, logger } = this.#options;
     const wanted = { ...labels, ...this.#standardLabels() };
     try {
       const node = await client.get(nodes, { name: nodeName });
@@ -138,28 +140,37 @@ export class NodeRegistration {
       if (!isApiError(error, 'AlreadyExists')) throw error;
       this.#node = await client.get(nodes, { name: nodeName });
     }
-    events.node('Normal', 'Starting', 'Starting kubelet.');
   }
 
   async #report(): Promise<void> {
     const { client, nodeName } = this.#options;
     const facts = await this.#options.facts();
-    const old = this.#node?.status ?? {};
-    const next = nodeStatus(facts, old);
-    if (!differs(old, next) && Date.now() - this.#reportedAt < REPORT_MS) return;
     try {
+      // As it is now: others write conditions too, such as Unknown while no sign of life got through.
+      const node = await client.get(nodes, { name: nodeName });
+      const old = node.status ?? {};
+      const next = nodeStatus(facts, old);
+      this.#node = node;
+      if (!differs(old, next) && Date.now() - this.#reportedAt < REPORT_MS) return;
       this.#node = await client.patch(nodes, { name: nodeName }, patchOf(old, next), {
         type: 'strategic',
         subresource: 'status',
       });
+      this.#reportedAt = Date.now();
+      this.#tell(old, next);
     } catch (error) {
       if (!isApiError(error, 'NotFound')) throw error;
       // Someone deleted the Node: a kubelet that lives registers again.
       await this.#register();
-      return;
     }
-    this.#reportedAt = Date.now();
-    this.#tell(old, next);
+  }
+
+  /** A kubelet that starts says how it finds its node. */
+  #tellStart(): void {
+    const { events } = this.#options;
+    const conditions = this.#node?.status?.conditions?.filter(({ type }) => type !== 'Ready');
+    this.#tell({}, { conditions: conditions ?? [] });
+    events.node('Normal', 'NodeAllocatableEnforced', 'Updated Node Allocatable limit across pods');
   }
 
   /** Events for what changed about the node. */

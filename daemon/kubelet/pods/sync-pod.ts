@@ -1,10 +1,10 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { isApiError } from '../../apimachinery/api-error.ts';
 import { formatDuration } from '../../apimachinery/duration.ts';
 import type { Container, Pod } from '../../apimachinery/types/core-v1.ts';
 import { runtimeclasses } from '../../apimachinery/types/resources.ts';
 import { ensurePodCgroup } from '../container/cgroups.ts';
-import { parseResolvConf, podDns } from '../container/dns.ts';
+import { hostDns, podDns } from '../container/dns.ts';
 import { containerHash, formatPod, uidOf } from '../container/labels.ts';
 import { sandboxConfig } from '../container/sandbox-config.ts';
 import type { KubeletContext } from '../context.ts';
@@ -67,11 +67,10 @@ async function setUpVolumes(context: KubeletContext, state: PodState): Promise<R
 
 async function sandboxConfigOf(context: KubeletContext, state: PodState, attempt: number): Promise<PodSandboxConfig> {
   const { pod } = state;
-  const host = parseResolvConf(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''));
   return sandboxConfig({
     pod,
     attempt,
-    dns: podDns(pod, context.clusterDns, host),
+    dns: podDns(pod, context.clusterDns, await hostDns()),
     clusterDomain: context.clusterDns.domain,
     logDirectory: podLogDirectory(context.paths, pod),
     systemdCgroup: context.cgroups.systemd,
