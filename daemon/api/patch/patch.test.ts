@@ -165,6 +165,40 @@ t.test('a two-way patch as kubectl computes it turns the one list into the other
   t.end();
 });
 
+t.test('a three-way patch keeps what others added, and takes away what was applied before', (t) => {
+  fc.assert(
+    fc.property(containers, containers, containers, (applied, wanted, live) => {
+      const has = (list: { name: string }[], key: string) => list.some((container) => container.name === key);
+      const gone = applied.filter((container) => !has(wanted, container.name));
+      const patch = {
+        spec: {
+          '$setElementOrder/containers': wanted.map((container) => ({ name: container.name })),
+          containers: [
+            ...wanted.filter((container) => !live.some((other) => equalJson(other, container))),
+            ...gone.map((container) => ({ name: container.name, $patch: 'delete' })),
+          ],
+        },
+      };
+      const expected = [
+        ...wanted,
+        ...live.filter((container) => !has(wanted, container.name) && !has(gone, container.name)),
+      ];
+      const result = strategic(pod(...live), patch).spec.containers as { name: string }[];
+      const byName = (list: readonly { name: string }[]) =>
+        [...list].sort((left, right) => (left.name < right.name ? -1 : 1));
+      const order = result.filter((container) => has(wanted, container.name)).map((container) => container.name);
+      return (
+        equalJson(byName(result), byName(expected)) &&
+        equalJson(
+          order,
+          wanted.map((container) => container.name),
+        )
+      );
+    }),
+  );
+  t.end();
+});
+
 t.test('merge patch is idempotent and leaves its arguments alone', (t) => {
   const json = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.jsonValue({ maxDepth: 3 }));
   fc.assert(
