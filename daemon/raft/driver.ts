@@ -156,13 +156,30 @@ export class RaftDriver implements PeerHandler {
     this.#campaignIfAlone();
   }
 
-  /** Takes no further part; resolves when nothing is being written any more. */
+  /** Takes no further part; resolves when nothing is being written any more. A leader hands over first, if there is to whom. */
   async stop(): Promise<void> {
+    if (!this.#stopped) await this.#handOver();
     this.#stopped = true;
     clearInterval(this.#timer);
     await this.#writing.catch(() => {
       // Reported when it happened.
     });
+  }
+
+  async #handOver(): Promise<void> {
+    const { raft } = this.node;
+    if (raft.role !== 'leader') return;
+    const candidates = raft.tracker
+      .members()
+      .filter(([id, progress]) => id !== raft.id && progress.recentActive && this.#config.voters.includes(id))
+      .sort(([, a], [, b]) => b.match - a.match);
+    const successor = candidates[0]?.[0];
+    if (successor === undefined) return;
+    this.transferLeadership(successor);
+    const limit = performance.now() + this.#options.electionTimeout;
+    while (raft.role === 'leader' && performance.now() < limit) {
+      await new Promise((resolve) => setTimeout(resolve, this.#options.heartbeatInterval / 2));
+    }
   }
 
   get config(): ConfigState {

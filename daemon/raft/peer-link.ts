@@ -1,6 +1,11 @@
-import { type ChannelCredentials, type ClientWritableStream, credentials, Metadata } from '@grpc/grpc-js';
-import { type MessageBatch, type SnapshotPiece, TransportClient } from '../../proto/generated/raft/transport.ts';
+import {
+  KeepAliveRequest,
+  KeepAliveResponse,
+  MessageBatch,
+  SnapshotPiece,
+} from '../../proto/generated/raft/transport.ts';
 import type { Logger } from '../log/logger.ts';
+import { GrpcSession, type GrpcUpload } from '../store/grpc/client.ts';
 import type { Message } from './message.ts';
 import { toWire } from './wire-message.ts';
 
@@ -8,6 +13,10 @@ import { toWire } from './wire-message.ts';
 const maxWaiting = 4096;
 /** Milliseconds between two attempts to reach a peer that could not be reached. */
 const reconnectDelay = 200;
+const keepAliveTimeout = 5_000;
+
+export const transportPath = '/balsa.raft.v1.Transport';
+export const clusterHeader = 'balsa-cluster';
 
 export interface PeerTls {
   readonly cert: string;
@@ -28,9 +37,10 @@ export interface LinkOptions {
 export class PeerLink {
   readonly url: string;
   readonly #options: LinkOptions;
-  readonly #client: TransportClient;
-  readonly #metadata = new Metadata();
-  #stream: ClientWritableStream<MessageBatch> | undefined;
+  readonly #session: GrpcSession;
+  /** Snapshots have a connection of their own: they must not hold up heartbeats. */
+  #bulk: GrpcSession | undefined;
+  #stream: GrpcUpload | undefined;
   #waiting: Message[] = [];
   #congested = false;
   #retryAt = 0;
@@ -40,22 +50,12 @@ export class PeerLink {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.url = options.url;
-    this.#metadata.set('balsa-cluster', options.clusterId);
-    const { tls } = options;
-    const channel: ChannelCredentials =
-      tls === undefined
-        ? credentials.createInsecure()
-        : credentials.createSsl(Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert));
-    this.#client = new TransportClient(new URL(options.url).host, channel, {
-      'grpc.max_receive_message_length': -1,
-      'grpc.max_send_message_length': -1,
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 5_000,
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.min_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1000,
-      'grpc.use_local_subchannel_pool': 1,
-    });
+    this.#session = this.#newSession();
+  }
+
+  #newSession(): GrpcSession {
+    const { url, tls, clusterId } = this.#options;
+    return new GrpcSession({ url, tls, headers: { [clusterHeader]: clusterId } });
   }
 
   /** False when it was dropped. */
@@ -72,38 +72,38 @@ export class PeerLink {
   }
 
   #write(messages: readonly Message[]): void {
-    this.#congested = !this.#stream!.write({ messages: messages.map(toWire) });
+    const batch = MessageBatch.encode({ messages: messages.map(toWire) }).finish();
+    this.#congested = !this.#stream!.send(batch);
   }
 
   #open(): boolean {
     const now = performance.now();
     if (now < this.#retryAt) return false;
     this.#retryAt = now + reconnectDelay;
-    const stream = this.#client.messages(this.#metadata, (error) => {
-      if (this.#stream === stream) this.#lost(error?.message ?? 'the peer has ended the stream');
-    });
-    stream.on('drain', () => {
+    const stream = this.#session.upload(`${transportPath}/Messages`);
+    const lost = (error?: unknown) => {
+      if (this.#stream === stream) this.#lost(error);
+    };
+    stream.done.then(() => lost(), lost);
+    stream.onDrain = () => {
       if (this.#stream !== stream) return;
       this.#congested = false;
       const waiting = this.#waiting;
       this.#waiting = [];
       if (waiting.length > 0) this.#write(waiting);
-    });
-    stream.on('error', () => {
-      // The callback above has the reason.
-    });
+    };
     this.#stream = stream;
     return true;
   }
 
-  #lost(reason: string): void {
+  #lost(error: unknown): void {
     this.#stream = undefined;
     this.#waiting = [];
     this.#congested = false;
     if (this.#closed) return;
     const { logger, id, url } = this.#options;
     // Once per breakdown at `warn`: a dead peer is tried several times a second.
-    logger[this.#told ? 'debug' : 'warn']({ peer: id, url, reason }, 'the way to a peer is lost');
+    logger[this.#told ? 'debug' : 'warn']({ peer: id, url, err: error }, 'the way to a peer is lost');
     this.#told = true;
     this.#options.unreachable();
   }
@@ -115,46 +115,51 @@ export class PeerLink {
 
   /** Sends a snapshot message and the state, as fast as the peer takes it. */
   async sendSnapshot(message: Message, pieces: AsyncIterable<Buffer>): Promise<void> {
-    let stream!: ClientWritableStream<SnapshotPiece>;
-    const done = new Promise<void>((resolve, reject) => {
-      stream = this.#client.snapshot(this.#metadata, (error) => (error === null ? resolve() : reject(error)));
-      stream.on('error', reject);
-    });
-    // Awaited below; a failure before that must not go unhandled.
-    done.catch(() => {});
-    let failed = false;
-    done.catch(() => {
-      failed = true;
-    });
+    this.#bulk ??= this.#newSession();
+    const stream = this.#bulk.upload(`${transportPath}/Snapshot`);
+    let over = false;
+    const ended = stream.done.then(
+      () => {
+        over = true;
+      },
+      () => {
+        over = true;
+      },
+    );
     const write = async (piece: SnapshotPiece) => {
-      if (failed) await done;
-      if (!stream.write(piece)) await Promise.race([new Promise((resolve) => stream.once('drain', resolve)), done]);
+      if (stream.send(SnapshotPiece.encode(piece).finish())) return;
+      await Promise.race([
+        ended,
+        new Promise<void>((resolve) => {
+          stream.onDrain = resolve;
+        }),
+      ]);
     };
     try {
       await write({ message: toWire(message), data: Buffer.alloc(0) });
-      for await (const data of pieces) await write({ message: undefined, data });
+      for await (const data of pieces) {
+        if (over) break;
+        await write({ message: undefined, data });
+      }
     } catch (error) {
       stream.cancel();
       throw error;
     }
     stream.end();
-    await done;
+    await stream.done;
   }
 
   /** Seconds; -1 when the peer does not lead. */
-  keepAlive(lease: bigint): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const deadline = Date.now() + 5000;
-      this.#client.keepAlive({ lease }, this.#metadata, { deadline }, (error, response) => {
-        if (error !== null) reject(error);
-        else resolve(Number(response.ttl));
-      });
-    });
+  async keepAlive(lease: bigint): Promise<number> {
+    const request = KeepAliveRequest.encode({ lease }).finish();
+    const response = await this.#session.call(`${transportPath}/KeepAlive`, request, keepAliveTimeout);
+    return Number(KeepAliveResponse.decode(response).ttl);
   }
 
   close(): void {
     this.#closed = true;
     this.#stream?.cancel();
-    this.#client.close();
+    this.#session.close();
+    this.#bulk?.close();
   }
 }

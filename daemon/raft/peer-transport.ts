@@ -1,24 +1,22 @@
 import {
-  type Metadata,
-  Server,
-  ServerCredentials,
-  type ServerReadableStream,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
-import {
-  type MessageBatch,
-  type MessagesEnd,
-  type SnapshotEnd,
-  type SnapshotPiece,
-  type TransportServer,
-  TransportService,
+  KeepAliveRequest,
+  KeepAliveResponse,
+  MessageBatch,
+  MessagesEnd,
+  SnapshotEnd,
+  SnapshotPiece,
 } from '../../proto/generated/raft/transport.ts';
 import type { Logger } from '../log/logger.ts';
+import { type Caller, type GrpcCall, type GrpcMethod, type GrpcServer, startGrpcServer } from '../store/grpc/server.ts';
+import { GrpcError } from '../store/grpc/status.ts';
+import { grpcStatus } from '../store/store-error-table.ts';
 import type { ConfigState, Message } from './message.ts';
-import { PeerLink, type PeerTls } from './peer-link.ts';
+import { clusterHeader, PeerLink, type PeerTls, transportPath } from './peer-link.ts';
 import type { PeerHandler, PeerTransport, ReceivedSnapshot } from './transport.ts';
 import { fromWire } from './wire-message.ts';
+
+/** Bytes one message between members may have: a batch of appends, or a piece of a snapshot. */
+const maxMessageBytes = 512 * 1024 * 1024;
 
 /** A consistent view of the state, being read out. */
 export interface StateReader {
@@ -63,43 +61,35 @@ export async function connectPeers(options: PeerOptions): Promise<PeerServer> {
 
 class GrpcPeerTransport implements PeerServer {
   readonly #options: PeerOptions;
-  readonly #server: Server;
+  #server: GrpcServer | undefined;
   readonly #links = new Map<number, PeerLink>();
   #urls: ReadonlyMap<number, readonly string[]> = new Map();
   /** Snapshots on their way, by peer: one at a time each. */
   readonly #sending = new Set<number>();
   #receivingSnapshot = false;
-  #port = 0;
 
   constructor(options: PeerOptions) {
     this.#options = options;
-    this.#server = new Server({
-      'grpc.max_receive_message_length': -1,
-      'grpc.max_send_message_length': -1,
-      'grpc.keepalive_time_ms': 10_000,
-    });
-    this.#server.addService(TransportService, this.#service());
   }
 
   get address(): { host: string; port: number } {
-    return { host: this.#options.listen.host, port: this.#port };
+    return this.#server!.address;
   }
 
   async listen(): Promise<void> {
-    const { tls, listen } = this.#options;
-    const credentials =
-      tls === undefined
-        ? ServerCredentials.createInsecure()
-        : ServerCredentials.createSsl(
-            Buffer.from(tls.ca),
-            [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }],
-            true,
-          );
-    this.#port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(`${listen.host}:${listen.port}`, credentials, (error, port) => {
-        if (error !== null) reject(error);
-        else resolve(port);
-      });
+    const { tls, listen, logger } = this.#options;
+    const methods = new Map<string, GrpcMethod>([
+      [`${transportPath}/Messages`, { stream: (call) => this.#receiveMessages(call) }],
+      [`${transportPath}/Snapshot`, { stream: (call) => this.#receiveSnapshot(call) }],
+      [`${transportPath}/KeepAlive`, { unary: (request, caller) => this.#answerKeepAlive(request, caller) }],
+    ]);
+    this.#server = await startGrpcServer({
+      ...listen,
+      tls,
+      methods,
+      maxMessageBytes,
+      plain: () => undefined,
+      logger,
     });
   }
 
@@ -176,88 +166,100 @@ class GrpcPeerTransport implements PeerServer {
   async stop(): Promise<void> {
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
-    this.#server.forceShutdown();
+    await this.#server?.stop();
   }
 
-  #refuses(metadata: Metadata): { code: number; details: string } | undefined {
-    if (metadata.get('balsa-cluster')[0] === this.#options.clusterId) return undefined;
-    return { code: status.PERMISSION_DENIED, details: 'this is a member of another cluster' };
+  #admit(caller: Caller): void {
+    if (caller.headers[clusterHeader] === this.#options.clusterId) return;
+    throw new GrpcError(grpcStatus.permissionDenied, 'this is a member of another cluster');
   }
 
-  #service(): TransportServer {
-    return {
-      messages: (call, callback) => this.#receiveMessages(call, callback),
-      snapshot: (call, callback) => {
-        this.#receiveSnapshot(call).then(
-          () => callback(null, {}),
-          (error: unknown) =>
-            callback({ code: status.ABORTED, details: error instanceof Error ? error.message : String(error) }),
-        );
-      },
-      keepAlive: (call, callback) => {
-        const refusal = this.#refuses(call.metadata);
-        if (refusal !== undefined) callback(refusal);
-        else callback(null, { ttl: BigInt(this.#options.keepAlive(call.request.lease)) });
-      },
-    };
+  #answerKeepAlive(request: Buffer, caller: Caller): Uint8Array {
+    this.#admit(caller);
+    const ttl = this.#options.keepAlive(KeepAliveRequest.decode(request).lease);
+    return KeepAliveResponse.encode({ ttl: BigInt(ttl) }).finish();
   }
 
-  #receiveMessages(call: ServerReadableStream<MessageBatch, MessagesEnd>, callback: sendUnaryData<MessagesEnd>): void {
-    const refusal = this.#refuses(call.metadata);
-    if (refusal !== undefined) {
-      callback(refusal);
-      return;
-    }
-    call.on('data', (batch: MessageBatch) => {
+  #receiveMessages(call: GrpcCall): void {
+    call.onMessage = (bytes) => {
       try {
-        for (const wire of batch.messages) {
+        this.#admit(call.caller);
+        for (const wire of MessageBatch.decode(bytes).messages) {
           const message = fromWire(wire);
           if (message.to !== this.#options.id) continue;
           this.#links.get(message.from)?.alive();
           this.#options.handler()?.receive(message);
         }
       } catch (error) {
-        this.#options.logger.error({ err: error }, 'a peer sent what is no message');
-        callback({ code: status.INVALID_ARGUMENT, details: 'not a message' });
-        call.destroy();
+        this.#options.logger.error({ err: error }, 'a peer sent what cannot be taken');
+        call.end(error);
       }
-    });
-    call.on('end', () => callback(null, {}));
-    call.on('error', () => {
-      // The peer is gone; it will open another stream.
-    });
+    };
+    call.onEnd = () => {
+      call.send(MessagesEnd.encode({}).finish());
+      call.end();
+    };
   }
 
-  async #receiveSnapshot(call: ServerReadableStream<SnapshotPiece, SnapshotEnd>): Promise<void> {
-    const refusal = this.#refuses(call.metadata);
-    if (refusal !== undefined) throw new Error(refusal.details);
-    if (this.#receivingSnapshot) throw new Error('another snapshot is being received');
-    this.#receivingSnapshot = true;
+  #receiveSnapshot(call: GrpcCall): void {
     let message: Message | undefined;
     let writer: StateWriter | undefined;
-    try {
-      for await (const piece of call as AsyncIterable<SnapshotPiece>) {
-        if (piece.message !== undefined) {
-          message = fromWire(piece.message);
-          writer = this.#options.installSnapshot();
-        }
-        if (piece.data.length > 0) {
-          if (writer === undefined) throw new Error('a snapshot begins with its message');
-          await writer.write(piece.data);
-        }
-      }
-    } catch (error) {
-      writer?.discard();
-      throw error;
-    } finally {
+    let over = false;
+    // Pieces are written in order, and the peer is held back while more than a few wait for the disk.
+    let writing: Promise<void> = Promise.resolve();
+    let waiting = 0;
+    const finish = (error?: unknown) => {
+      if (over) return;
+      over = true;
       this.#receivingSnapshot = false;
+      if (error === undefined) call.send(SnapshotEnd.encode({}).finish());
+      else writer?.discard();
+      call.end(error);
+    };
+    try {
+      this.#admit(call.caller);
+      if (this.#receivingSnapshot) throw new GrpcError(grpcStatus.unavailable, 'another snapshot is being received');
+    } catch (error) {
+      over = true;
+      call.end(error);
+      return;
     }
-    const handler = this.#options.handler();
-    if (message === undefined || writer === undefined || handler === undefined) {
-      writer?.discard();
-      throw new Error('a snapshot came without its message');
-    }
-    await handler.receiveSnapshot(message, writer);
+    this.#receivingSnapshot = true;
+    const take = async (bytes: Buffer) => {
+      const piece = SnapshotPiece.decode(bytes);
+      if (piece.message !== undefined) {
+        message = fromWire(piece.message);
+        writer = this.#options.installSnapshot();
+      }
+      if (piece.data.length === 0) return;
+      if (writer === undefined) throw new GrpcError(grpcStatus.invalidArgument, 'a snapshot begins with its message');
+      await writer.write(piece.data);
+    };
+    call.onMessage = (bytes) => {
+      if (++waiting > 4) call.pause();
+      writing = writing
+        .then(() => (over ? undefined : take(bytes)))
+        .catch(finish)
+        .finally(() => {
+          if (--waiting <= 4) call.resume();
+        });
+    };
+    call.onEnd = () => {
+      writing = writing.then(async () => {
+        const handler = this.#options.handler();
+        if (over) return;
+        if (message === undefined || writer === undefined || handler === undefined) {
+          throw new GrpcError(grpcStatus.invalidArgument, 'a snapshot came without its message');
+        }
+        await handler.receiveSnapshot(message, writer);
+        // From here on it belongs to the member.
+        writer = undefined;
+      });
+      writing.then(() => finish(), finish);
+    };
+    call.onClose = () => {
+      if (!over) writing = writing.finally(() => finish(new Error('the peer has gone')));
+    };
   }
 }
 

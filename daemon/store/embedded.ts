@@ -121,7 +121,8 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
   store = new EmbeddedStore(native, thread, BigInt(identity.memberId), identity.clusterId);
   const peerAddress = await thread.started;
   // A single member needs nobody: by the time its first read is confirmed it leads.
-  if (peerListen === undefined) await thread.confirmRead();
+  const voters = thread.state?.config.voters ?? [];
+  if (voters.length === 1 && voters[0] === identity.memberId) await thread.confirmRead();
 
   const running = store;
   const publishing = new AbortController();

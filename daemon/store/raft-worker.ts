@@ -122,8 +122,8 @@ async function run(): Promise<void> {
     if (stopping) return;
     stopping = true;
     duties.stop();
-    await peers?.stop();
     await driver.stop();
+    await peers?.stop();
     store.close();
     tell({ type: 'stopped' });
     port.close();

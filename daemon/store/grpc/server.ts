@@ -29,6 +29,9 @@ export interface GrpcCall {
   readonly caller: Caller;
   /** False when the client is slow: then `onDrain` tells when to go on. */
   send(message: Uint8Array): boolean;
+  /** Holds back what the client sends, until `resume`: it will not send without end. */
+  pause(): void;
+  resume(): void;
   /** Ends the call, with OK unless an error is given. */
   end(error?: unknown): void;
   onMessage: (message: Buffer) => void;
@@ -203,6 +206,8 @@ function serveStream(
   const call: GrpcCall = {
     caller,
     send: (message) => over || stream.destroyed || stream.write(frame(message)),
+    pause: () => stream.pause(),
+    resume: () => stream.resume(),
     end: (error) => {
       if (over) return;
       over = true;
