@@ -310,6 +310,7 @@ t.test('a deadline that has passed, and a node that is full, fail the pod', asyn
     reason: 'OutOfcpu',
     message: /^Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000/,
   });
+  t.equal(big.status?.containerStatuses, undefined);
   const late = await node.until('late', ({ status }) => status?.phase === 'Failed');
   t.equal(late.status?.reason, 'DeadlineExceeded');
 });

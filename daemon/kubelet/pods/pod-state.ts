@@ -4,6 +4,14 @@ import type { MountedVolume } from '../volumes/plugin.ts';
 import { emptyPodRuntime, isExited, type PodRuntime, type RuntimeContainer } from './pod-runtime.ts';
 import { readTerminationMessage } from './termination-message.ts';
 
+/** Why the kubelet ended a pod by its own decision. */
+export interface Verdict {
+  readonly reason: string;
+  readonly message: string;
+  /** The pod was never let in. */
+  readonly refused?: boolean;
+}
+
 /** What one pod worker remembers between its steps; lost when the kubelet ends, and found again from runtime and API. */
 export interface PodState {
   /** The newest object from the API. */
@@ -14,7 +22,7 @@ export interface PodState {
   /** By container id. */
   readonly lastWords: Map<string, string>;
   /** The kubelet ended the pod by its own decision. */
-  verdict: { readonly reason: string; readonly message: string } | undefined;
+  verdict: Verdict | undefined;
   volumes: ReadonlyMap<string, MountedVolume> | undefined;
   volumesAt: number;
   /** What of the pod the volumes were last made from. */

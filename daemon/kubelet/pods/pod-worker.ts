@@ -207,7 +207,7 @@ export class PodWorker {
     state.admitted = true;
     if (refused === undefined) return;
     this.#context.events.pod(state.pod, 'Warning', refused.reason, refused.message);
-    state.verdict = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
+    state.verdict = { reason: refused.reason, message: `Pod was rejected: ${refused.message}`, refused: true };
   }
 
   #untilDeadline(): number | undefined {

@@ -15,9 +15,26 @@ interface Entry {
   retry: NodeJS.Timeout | undefined;
 }
 
+/** The fields of a pod's status that are the kubelet's; the scheduler and the claims controller write others. */
+const ownFields = [
+  'observedGeneration',
+  'phase',
+  'reason',
+  'message',
+  'hostIP',
+  'hostIPs',
+  'podIP',
+  'podIPs',
+  'startTime',
+  'initContainerStatuses',
+  'containerStatuses',
+  'ephemeralContainerStatuses',
+  'qosClass',
+] as const satisfies readonly (keyof PodStatus)[];
+
 /** A strategic merge patch that makes the API's status ours, and leaves alone what others write (other conditions). */
 export function statusPatch(uid: string, before: PodStatus | undefined, status: PodStatus): object {
-  const gone = Object.keys(before ?? {}).filter((key) => !(key in status) && key !== 'conditions');
+  const gone = ownFields.filter((key) => before?.[key] !== undefined && status[key] === undefined);
   const replaced = (list: readonly object[]): object[] => [{ $patch: 'replace' }, ...list];
   return {
     metadata: { uid },
@@ -141,12 +158,10 @@ export class StatusManager {
 /** Whether the API's status says all that `status` says. */
 function holds(stored: PodStatus | undefined, status: PodStatus): boolean {
   if (stored === undefined) return false;
-  const { conditions: storedConditions = [], ...storedRest } = stored;
-  const { conditions = [], ...rest } = status;
+  const { conditions: storedConditions = [] } = stored;
+  const { conditions = [] } = status;
   const same = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
-  if (Object.keys(storedRest).some((key) => !(key in rest))) return false;
-  if (!Object.entries(rest).every(([key, value]) => same(value, storedRest[key as keyof typeof storedRest])))
-    return false;
+  if (!ownFields.every((key) => same(status[key], stored[key]))) return false;
   return conditions.every((condition) => storedConditions.some((one) => same(one, condition)));
 }
 
