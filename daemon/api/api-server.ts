@@ -1,3 +1,4 @@
+import type { Resource } from '../apimachinery/resource.ts';
 import type { ApiClient, Identity } from '../client/api-client.ts';
 import { InProcessClient } from '../client/in-process-client.ts';
 import type { Logger } from '../log/logger.ts';
@@ -80,6 +81,8 @@ export interface ApiServer {
   readonly url: string;
   /** A client in this process, as `identity`. */
   clientFor(identity: Identity): ApiClient;
+  /** The custom resources that are served now, each in one version. */
+  customResources(): readonly Resource[];
   /** Says not ready, ends watches, finishes what is under way, closes. */
   stop(): Promise<void>;
 }
@@ -253,6 +256,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   return {
     url,
     clientFor: (identity) => new InProcessClient(api, identity),
+    customResources: () => customResources.handles(),
     async stop() {
       stopping = true;
       stopCompaction();
