@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
+import { isIP } from 'node:net';
 import { grpcStatus } from '../store-error-table.ts';
 import { frame, Unframer } from './framing.ts';
 import { GrpcError } from './status.ts';
@@ -81,7 +82,10 @@ export class GrpcSession {
   #connected(): ClientHttp2Session {
     if (this.#session !== undefined && !this.#session.closed && !this.#session.destroyed) return this.#session;
     const { url, tls } = this.#options;
-    const session = connect(url, { settings: { initialWindowSize: 1024 * 1024 }, ...tls });
+    const { hostname } = new URL(url);
+    // An address is not a server name; the certificate is held to the address all the same.
+    const servername = isIP(hostname) === 0 ? hostname : '';
+    const session = connect(url, { settings: { initialWindowSize: 1024 * 1024 }, ...tls, servername });
     session.on('connect', () => session.setLocalWindowSize(4 * 1024 * 1024));
     session.on('error', () => {
       // Every call on it fails with the reason.
