@@ -4,6 +4,7 @@ import type { SharedInformers } from '../client/informer.ts';
 import { createSharedInformers } from '../client/shared-informers.ts';
 import type { Logger } from '../log/logger.ts';
 import { metrics as processMetrics } from '../metrics/metrics.ts';
+import { serveMetrics } from '../metrics/metrics-server.ts';
 import { addServiceAddress } from '../network/service-address.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { InformedClusterView } from './cluster-view.ts';
@@ -35,6 +36,7 @@ export interface Dns {
   stop(): Promise<void>;
 }
 
+const metricsPort = 9153;
 const longestRetry = 30_000;
 let sharedMetrics: DnsMetrics | undefined;
 
@@ -85,7 +87,17 @@ export async function startDns(options: DnsOptions): Promise<Dns> {
     if (provideService) await addServiceAddress(listen.host);
     const listening = await listenDns({ ...listen, resolver, logger });
     logger.info({ host: listen.host, port: listening.port }, 'cluster DNS answers');
-    return listening;
+    // The Service names this port.
+    const metricsServer = provideService
+      ? await serveMetrics({ host: listen.host, port: metricsPort, registry: processMetrics, logger })
+      : undefined;
+    return {
+      port: listening.port,
+      async close() {
+        metricsServer?.close();
+        await listening.close();
+      },
+    };
   });
   const service = provideService
     ? retry('the DNS Service cannot be made', () => ensureDnsService(client, listen.host))

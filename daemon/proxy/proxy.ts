@@ -8,6 +8,7 @@ import type { SharedInformers } from '../client/informer.ts';
 import { createSharedInformers } from '../client/shared-informers.ts';
 import type { Logger } from '../log/logger.ts';
 import { metrics as processMetrics } from '../metrics/metrics.ts';
+import { serveMetrics } from '../metrics/metrics-server.ts';
 import { cleanupBackends, type ProxyMode, selectBackend } from './backends.ts';
 import { HealthCheckServers, healthzListener, ProxyHealth } from './health-server.ts';
 import { createProxyMetrics, type ProxyMetrics } from './metrics.ts';
@@ -28,6 +29,8 @@ export interface ProxyOptions {
   readonly backend: ProxyMode;
   /** Where `/healthz` and `/livez` are; null: nowhere. Default: port 10256 of all addresses. */
   readonly health?: { readonly host: string; readonly port: number } | null;
+  /** Where `/metrics` and `/proxyMode` are; null: nowhere. Default: port 10249 of localhost. */
+  readonly metricsServer?: { readonly host: string; readonly port: number } | null;
   /** Milliseconds between two rounds of programming the kernel, and between two looks at whether it is still as written. */
   readonly minSyncInterval?: number;
   readonly maxSyncInterval?: number;
@@ -173,6 +176,15 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     }),
   ];
   const healthServer = await listen(options, health, () => nodeEligible);
+  const metricsServer =
+    options.metricsServer === null
+      ? undefined
+      : await serveMetrics({
+          ...(options.metricsServer ?? { host: '127.0.0.1', port: 10_249 }),
+          registry: processMetrics,
+          pages: { '/proxyMode': () => backend.name, '/healthz': () => 'ok' },
+          logger,
+        });
   const started = informers.start().then(
     () => {
       informersReady = true;
@@ -189,6 +201,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       await started;
       await loop.stop();
       healthChecks.stop();
+      metricsServer?.close();
       healthServer?.close();
       healthServer?.closeAllConnections();
     },

@@ -6,7 +6,6 @@ import t from 'tap';
 import { endpointslices, namespaces, nodes, services } from '../../daemon/apimachinery/types/resources.ts';
 import { FakeClient } from '../../daemon/client/fake-client.ts';
 import { startDns } from '../../daemon/dns/dns.ts';
-import { metrics } from '../../daemon/metrics/metrics.ts';
 import { removeNetwork } from '../../daemon/network/network.ts';
 import { removeProxyRules, startProxy } from '../../daemon/proxy/proxy.ts';
 import { type ServiceFixture, serviceOf, sliceOf } from './network-lab/fixtures.ts';
@@ -139,7 +138,9 @@ if (inPrivateNetwork(t, import.meta.url)) {
   });
 
   await t.test('metrics have the names dashboards know', async (t) => {
-    const text = await metrics.metrics();
+    t.same(await get('http://127.0.0.1:10249/proxyMode'), { status: 200, body: 'nftables' });
+    const { body: text } = await get('http://127.0.0.1:10249/metrics');
+    t.match((await get(`http://${dnsIp}:9153/metrics`)).body, /^coredns_dns_requests_total/m);
     for (const name of [
       'kubeproxy_sync_proxy_rules_duration_seconds_count',
       'kubeproxy_sync_proxy_rules_last_timestamp_seconds',
