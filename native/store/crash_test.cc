@@ -1,9 +1,11 @@
 // What a crash leaves: killed processes, and write-ahead logs cut at any byte.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 
@@ -145,6 +147,49 @@ BALSA_TEST(KilledAtAnyMomentItGoesOnWhereItWas) {
     ::close(acknowledgements[0]);
     InChild([&] { Verify(directory.path(), seed, acknowledged); });
   }
+}
+
+BALSA_TEST(AFailedWriteStopsTheStoreAndLosesNothing) {
+  TemporaryDirectory directory;
+  uint64_t seed = Seed();
+  int acknowledgements[2];
+  CHECK(::pipe(acknowledgements) == 0);
+  InChild([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    std::shared_ptr<Store> store;
+    StoreOptions options;  // Large write buffers: the log is what grows.
+    options.sync_log = false;
+    CHECK_OK(Store::Open(directory.path(), options, &store));
+    // A file that may not grow is a disk that is full.
+    rlimit limit{512 << 10, 512 << 10};
+    CHECK(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    uint64_t index = 0;
+    rocksdb::Status failed;
+    while (failed.ok()) {
+      std::string command = CommandAt(seed, ++index);
+      failed = store->AppendLog({{index, 1, 0, command}}, nullptr, [](const rocksdb::Status&) {});
+      std::string packed;
+      if (failed.ok()) failed = store->Apply({{index, 1, 0, command}}, 1, {}, &packed);
+    }
+    uint64_t applied = store->state().applied_index;
+    CHECK(::write(acknowledgements[1], &applied, sizeof(applied)) == sizeof(applied));
+    // From then on it refuses everything, also what would have succeeded.
+    RangeRequest range;
+    range.key = "key1";
+    RangeOutcome outcome;
+    RecordRef record;
+    CHECK(!store->Range(range, &outcome).ok());
+    CHECK(!store->Get("key1", &record).ok());
+    std::string packed;
+    CHECK(!store->Apply({{index + 1, 1, 0, ""}}, 1, {}, &packed).ok());
+    CHECK(!store->AppendLog({}, nullptr, [](const rocksdb::Status&) {}).ok());
+  });
+  uint64_t applied = 0;
+  CHECK(::read(acknowledgements[0], &applied, sizeof(applied)) == sizeof(applied));
+  CHECK(applied > 100);
+  ::close(acknowledgements[0]);
+  ::close(acknowledgements[1]);
+  InChild([&] { Verify(directory.path(), seed, applied); });
 }
 
 BALSA_TEST(AWriteAheadLogCutAnywhereReplaysToOneOfItsStates) {

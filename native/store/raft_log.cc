@@ -224,7 +224,7 @@ rocksdb::Status RaftLog::Compact(uint64_t index) {
   AppendLittle64(&start, index);
   AppendLittle64(&start, term);
   batch.Put(database_->meta(), rocksdb::Slice(meta_key::kLogStart), start);
-  batch.DeleteRange(database_->log(), LogKey(0), LogKey(index + 1));
+  batch.DeleteRange(database_->log(), LogKey(state_.compacted_index), LogKey(index + 1));
   status = database_->Write(&batch);
   if (status.ok()) {
     state_.compacted_index = index;

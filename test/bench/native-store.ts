@@ -102,7 +102,7 @@ async function reads(): Promise<void> {
   const requests = keys.map((key) => bytesField(1, key));
   let at = 0;
   const hot = () => keys[at++ % 1000] as Buffer;
-  const cold = () => keys[(at += 7919) % keys.length] as Buffer;
+  const cold = () => keys[(at++ * 7919) % keys.length] as Buffer;
   report(
     'point gets of 1 KiB, hot',
     rate(() => store.get(hot())),
