@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startApiServer } from './api/api-server.ts';
+import type { Resource } from './apimachinery/resource.ts';
 import { nodes } from './apimachinery/types/resources.ts';
 import type { ApiClient, Identity } from './client/api-client.ts';
 import { writeKubeconfig } from './client/kubeconfig.ts';
@@ -11,6 +12,7 @@ import type { KeyPair } from './cluster/pki/certificate.ts';
 import { loadOrCreatePki, type Pki, writeSecretFile } from './cluster/pki/pki.ts';
 import type { Config } from './config/config.ts';
 import { startControllers } from './controllers/controllers.ts';
+import { builtInResources } from './controllers/served-resources.ts';
 import { startDns } from './dns/dns.ts';
 import { startContainerd } from './kubelet/containerd.ts';
 import { pauseImage } from './kubelet/images/local-images.ts';
@@ -74,6 +76,7 @@ async function startLeaderRoles(
   config: Config,
   pki: Pki,
   clientFor: (identity: Identity) => ApiClient,
+  customResources: () => readonly Resource[],
   logger: Logger,
 ): Promise<Role> {
   const schedulerClient = clientFor(component('kube-scheduler'));
@@ -89,6 +92,7 @@ async function startLeaderRoles(
       clientFor: (controller) => clientFor(serviceAccount(controller)),
       informers: managerInformers,
       rootCa: pki.authorities.ca.cert,
+      resources: () => [...builtInResources, ...customResources()],
       clusterPodCidr: config.podCidr,
       nodeCidrMaskSize: config.nodeCidrMaskSize,
       logger: logger.child({ component: 'controllers' }),
@@ -223,7 +227,7 @@ async function startRoles(
 
   started(
     'leader roles',
-    whileLeading(store, () => startLeaderRoles(config, pki, clientFor, logger), logger),
+    whileLeading(store, () => startLeaderRoles(config, pki, clientFor, () => api.customResources(), logger), logger),
   );
   started(
     'control',

@@ -1,6 +1,6 @@
 import { isApiError } from '../../apimachinery/api-error.ts';
 import { withCondition } from '../../apimachinery/conditions.ts';
-import type { KubernetesObject } from '../../apimachinery/resource.ts';
+import type { KubernetesObject, Resource } from '../../apimachinery/resource.ts';
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionCondition,
@@ -27,6 +27,7 @@ interface Installed {
   /** What the rows were made of: they are made anew when it changes. */
   readonly spec: CustomResourceDefinition['spec'];
   readonly storage: ResourceRow;
+  readonly served: readonly ResourceRow[];
 }
 
 /** The server itself writes conditions and cleans up. */
@@ -89,6 +90,11 @@ export class CustomResources {
     this.#stopped = true;
     for (const stop of this.#stops) stop();
     for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  /** Every custom resource that is served, each in its stored version or else its first served one. */
+  handles(): readonly Resource[] {
+    return [...this.#installed.values()].flatMap(({ served }) => served.slice(0, 1).map(({ handle }) => handle));
   }
 
   /** Whether the resource's definition is being deleted: nothing new is let in then. */
@@ -227,7 +233,7 @@ export class CustomResources {
     if (installed !== undefined && jsonEqual(installed.spec, crd.spec)) return;
     const { storage, served } = customRows(crd, this.#scope);
     await this.#registry.install(storage, served);
-    this.#installed.set(name, { spec: crd.spec, storage });
+    this.#installed.set(name, { spec: crd.spec, storage, served });
     this.#publish();
   }
 
