@@ -185,7 +185,8 @@ export class CacheHub {
       if (revision === 0) revision = page.revision;
       for (const kv of page.kvs) {
         const place = this.#place(kv.key);
-        if (place !== undefined) byCache.get(place.cache)!.push(decodeKeyValue(place.cache.row, place.key, kv));
+        if (place === undefined || !this.#isObject(kv)) continue;
+        byCache.get(place.cache)!.push(decodeKeyValue(place.cache.row, place.key, kv));
       }
       const last = page.kvs[page.kvs.length - 1];
       if (!page.more || last === undefined) break;
@@ -219,7 +220,8 @@ export class CacheHub {
         changes.set(place.cache, list);
       }
       const revision = event.kv.modRevision;
-      const object = event.type === 'delete' ? undefined : this.#decode(place.cache.row, place.key, event.kv);
+      const gone = event.type === 'delete' || !this.#isObject(event.kv);
+      const object = gone ? undefined : this.#decode(place.cache.row, place.key, event.kv);
       list.push({ key: place.key, revision, object });
     }
     const now = Date.now();
@@ -235,6 +237,13 @@ export class CacheHub {
       const key = text.slice(storage.length + 1);
       changes.push({ key, revision: event.kv.modRevision, kv: event.type === 'delete' ? undefined : event.kv });
     }
+  }
+
+  /** Whatever someone puts under the registry by hand must not bring down who reads it. */
+  #isObject({ key, value }: KeyValue): boolean {
+    if (value[0] === 0x7b && value[value.length - 1] === 0x7d) return true;
+    this.#logger.error({ key: key.toString() }, 'the store holds something that is no object; it is left out');
+    return false;
   }
 
   #decode(row: ResourceRow, key: string, kv: KeyValue): StoredObject {

@@ -68,13 +68,25 @@ export class StoredObject<T extends KubernetesObject = KubernetesObject> {
   /** The decoded object, with its resource version. Shared: never change it. */
   get object(): T {
     if (this.#object === undefined) {
-      const object = JSON.parse(this.#value.toString()) as T;
+      const object = this.#parse();
       object.metadata ??= {};
       object.metadata.resourceVersion = String(this.revision);
       this.row.normalizeStored?.(object);
       this.#object = object;
     }
     return this.#object;
+  }
+
+  /** Damaged text reads as an object that has a name and nothing else, so that it can be deleted. */
+  #parse(): T {
+    const parsed = parseObject(this.#value.toString());
+    if (parsed !== undefined) return parsed as T;
+    this.#spliced = true;
+    const { name, namespace } = this;
+    const metadata = { name, ...(namespace === '' ? {} : { namespace }), resourceVersion: String(this.revision) };
+    const object = typeFirst(this.row, { metadata }) as T;
+    this.#value = Buffer.from(JSON.stringify(object));
+    return object;
   }
 
   /** The JSON text that a client gets. */
@@ -128,4 +140,13 @@ export class StoredObject<T extends KubernetesObject = KubernetesObject> {
 function typeFirst(row: ResourceRow, object: KubernetesObject): KubernetesObject {
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
   return { kind: row.handle.kind, apiVersion: apiVersionOf(row.handle), metadata: metadata ?? {}, ...rest };
+}
+
+function parseObject(text: string): KubernetesObject | undefined {
+  try {
+    const object = JSON.parse(text) as KubernetesObject;
+    return typeof object.metadata === 'object' && object.metadata !== null ? object : undefined;
+  } catch {
+    return undefined; // the caller serves what can be known of it
+  }
 }
