@@ -7,6 +7,7 @@ import type { Logger } from '../log/logger.ts';
 import { removePodCgroup } from './container/cgroups.ts';
 import { hasCgroup2, lacksCapSysResource, renderContainerdConfig, usesSystemdCgroups } from './containerd-config.ts';
 import { connectRuntime } from './cri.ts';
+import { endShim, findStrayShims, removeStrayShims } from './stray-shims.ts';
 
 export interface ContainerdOptions {
   /** State of this node; containerd's is below `containerd/` in it. */
@@ -204,6 +205,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     throw error;
   }
   logger.info({ pid, socket }, 'containerd is ready');
+  const stopLooking = removeStrayShims(socket, logger);
 
   async function terminate(target: number): Promise<void> {
     try {
@@ -221,11 +223,14 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     socket,
     async stop({ keepContainers = true } = {}) {
       stopping = true;
+      stopLooking();
       clearTimeout(watching);
       clearInterval(watching);
       if (pid === undefined) return;
       if (!keepContainers) await removeAllPods(`unix://${socket}`);
       await terminate(pid);
+      // With no containerd left, nobody else would ever end these.
+      if (!keepContainers) findStrayShims(socket).forEach(endShim);
       pid = undefined;
       rmSync(pidFile, { force: true });
     },
