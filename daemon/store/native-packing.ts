@@ -118,6 +118,16 @@ export function decodeApplied(buffer: ArrayBuffer, codes: readonly (StoreErrorCo
   return applied;
 }
 
+/** Whether any of the packed results is of a command this member proposed. */
+export function anyMine(buffer: ArrayBuffer): boolean {
+  const view = new DataView(buffer);
+  for (let at = 0; at < buffer.byteLength; ) {
+    if (view.getUint32(at + 16, true) !== 0) return true;
+    at += appliedHeader + ((view.getUint32(at + 24, true) + 7) & ~7);
+  }
+  return false;
+}
+
 export interface RangeHeader {
   readonly revision: number;
   readonly count: number;

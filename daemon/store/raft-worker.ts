@@ -5,6 +5,7 @@ import { bootstrapEntries, RaftDriver } from '../raft/driver.ts';
 import type { PeerServer } from '../raft/peer-transport.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { openStore } from './native.ts';
+import { anyMine } from './native-packing.ts';
 import {
   type FromRaftThread,
   type MemberRecord,
@@ -77,7 +78,10 @@ async function run(): Promise<void> {
     electionTimeout: setup.electionTimeout,
     reads: setup.reads,
     keepEntries: setup.peer === undefined ? 500 : 5000,
-    onApplied: (results) => tell(results, [results]),
+    onApplied: (results) => {
+      // What other members proposed nobody here waits for.
+      if (anyMine(results)) tell(results, [results]);
+    },
     onReadable: (reads) => tell({ type: 'readable', reads }),
     onState: (state) => {
       duties?.follow(state);

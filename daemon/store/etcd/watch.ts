@@ -1,6 +1,7 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { ResponseHeader, type WatchCreateRequest, WatchRequest } from '../../../proto/generated/etcd/rpc.ts';
 import { type EmbeddedStore, maxRequestBytes } from '../embedded-store.ts';
+import { frame } from '../grpc/framing.ts';
 import type { GrpcCall } from '../grpc/server.ts';
 import type { NativeWatchEvent, NativeWatchHub } from '../native.ts';
 import type { StoreError } from '../store.ts';
@@ -139,17 +140,19 @@ class WatchStream {
 
   #deliver(watch: Watch, events: readonly NativeWatchEvent[], revision: number): void {
     watch.idleSince = performance.now();
+    if (!watch.fragment) {
+      this.#sent(this.#call.sendFramed(framedDelivery(this.#store, watch.id, events, revision)));
+      return;
+    }
     const encoded = events.map(encodedEvent);
     let first = 0;
-    if (watch.fragment) {
-      let bytes = 0;
-      for (let next = 0; next < encoded.length; next++) {
-        bytes += encoded[next]!.length;
-        if (bytes <= fragmentBytes || next === first) continue;
-        this.#send(new Response(this.#store, revision, watch.id).fragment().events(encoded.slice(first, next)));
-        first = next;
-        bytes = encoded[next]!.length;
-      }
+    let bytes = 0;
+    for (let next = 0; next < encoded.length; next++) {
+      bytes += encoded[next]!.length;
+      if (bytes <= fragmentBytes || next === first) continue;
+      this.#send(new Response(this.#store, revision, watch.id).fragment().events(encoded.slice(first, next)));
+      first = next;
+      bytes = encoded[next]!.length;
     }
     this.#send(new Response(this.#store, revision, watch.id).events(first === 0 ? encoded : encoded.slice(first)));
   }
@@ -185,7 +188,11 @@ class WatchStream {
   }
 
   #send(response: Response): void {
-    if (this.#call.send(response.finish()) || this.#congested) return;
+    this.#sent(this.#call.send(response.finish()));
+  }
+
+  #sent(more: boolean): void {
+    if (more || this.#congested) return;
     // A slow client costs nothing but its own catching up: its watches gather nothing until it reads on.
     this.#congested = true;
     for (const watch of this.#watches.values()) this.#pause(watch);
@@ -250,6 +257,36 @@ class Response {
     const head = this.#writer.finish();
     return this.#parts.length === 0 ? head : Buffer.concat([head, ...this.#parts]);
   }
+}
+
+interface Delivery {
+  readonly store: EmbeddedStore;
+  readonly id: bigint;
+  readonly revision: number;
+  readonly events: readonly NativeWatchEvent[];
+  readonly framed: Buffer;
+}
+
+/** The last delivery: most often the next watcher is on another stream, has the same id there, and gets the same. */
+let last: Delivery | undefined;
+
+function framedDelivery(
+  store: EmbeddedStore,
+  id: bigint,
+  events: readonly NativeWatchEvent[],
+  revision: number,
+): Buffer {
+  const same =
+    last !== undefined &&
+    last.id === id &&
+    last.revision === revision &&
+    last.store === store &&
+    last.events.length === events.length &&
+    events.every((event, index) => event === last!.events[index]);
+  if (same) return last!.framed;
+  const framed = frame(new Response(store, revision, id).events(events.map(encodedEvent)).finish());
+  last = { store, id, revision, events, framed };
+  return framed;
 }
 
 const encodedEvents = new WeakMap<NativeWatchEvent, Buffer>();

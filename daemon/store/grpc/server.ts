@@ -29,6 +29,8 @@ export interface GrpcCall {
   readonly caller: Caller;
   /** False when the client is slow: then `onDrain` tells when to go on. */
   send(message: Uint8Array): boolean;
+  /** The same for a message that `frame` has framed already: one that goes to many. */
+  sendFramed(framed: Buffer): boolean;
   /** Holds back what the client sends, until `resume`: it will not send without end. */
   pause(): void;
   resume(): void;
@@ -206,6 +208,7 @@ function serveStream(
   const call: GrpcCall = {
     caller,
     send: (message) => over || stream.destroyed || stream.write(frame(message)),
+    sendFramed: (framed) => over || stream.destroyed || stream.write(framed),
     pause: () => stream.pause(),
     resume: () => stream.resume(),
     end: (error) => {
