@@ -10,9 +10,15 @@ import { defaultTolerationSeconds } from './admission/default-tolerations.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
+import { keepPolicyStatus } from './admission/policy/policy-status.ts';
+import { ValidatingPolicies } from './admission/policy/validating-policies.ts';
+import { AdmissionVariables } from './admission/policy/variables.ts';
 import { priority } from './admission/priority.ts';
 import { rbacEscalation } from './admission/rbac-escalation.ts';
+import { resourceQuota } from './admission/resource-quota.ts';
 import { serviceAccountAdmission } from './admission/service-account.ts';
+import { WebhookClient } from './admission/webhook/webhook-client.ts';
+import { Webhooks } from './admission/webhook/webhooks.ts';
 import { AuthenticatorChain } from './authentication/authenticator.ts';
 import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
 import { RequestHeaderAuthenticator } from './authentication/request-header.ts';
@@ -26,7 +32,7 @@ import { NodeAuthorizer } from './authorization/node.ts';
 import { RbacAuthorizer } from './authorization/rbac.ts';
 import { reviews } from './authorization/reviews.ts';
 import { publishApiServices } from './bootstrap/api-services.ts';
-import { ensureSystemObjects, publishAuthentication } from './bootstrap/bootstrap.ts';
+import { ensureSystemObjects, publishAuthentication, selfWrite } from './bootstrap/bootstrap.ts';
 import { reconcileDefaultPolicy } from './bootstrap/default-policy.ts';
 import { maintainKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { CustomResources } from './customresources/custom-resources.ts';
@@ -96,6 +102,16 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const { store, logger } = options;
   const startedAt = performance.now();
 
+  const webhooks: Webhooks = new Webhooks(
+    () => registry,
+    () => webhookClient,
+    () => admissionVariables,
+    logger,
+  );
+  const policies: ValidatingPolicies = new ValidatingPolicies(
+    () => registry,
+    () => admissionVariables,
+  );
   const registry: Registry = new Registry({
     store,
     rows: resourceRows,
@@ -115,6 +131,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
         () => rbac,
         () => authorizer,
       ),
+      webhooks.mutating,
+      policies.plugin,
+      webhooks.validating,
+      // The last: it charges for what every other step has let through.
+      resourceQuota(() => registry, selfWrite),
     ]),
     logger,
   });
@@ -139,6 +160,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     new NodeAuthorizer(cacheOf('', 'pods')),
     rbac,
   ]);
+
+  const webhookClient: WebhookClient = new WebhookClient(registry);
+  const admissionVariables: AdmissionVariables = new AdmissionVariables(registry, authorizer);
 
   const liveUid: LiveUid = (resource, namespace, name) => {
     const object = cacheOf('', resource).get(namespace === '' ? name : `${namespace}/${name}`)?.object;
@@ -245,6 +269,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     logger,
   );
   bootstrapped = true;
+  webhooks.enabled = true;
+  const stopPolicyStatus = keepPolicyStatus(registry, logger);
   // Nothing waits for these: they tell the aggregation layer's clients what is served here.
   void publishApiServices(registry, discovery.groupVersions()).catch((error: unknown) =>
     logger.warn({ err: error }, 'cannot register the API services'),
@@ -262,6 +288,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       stopCompaction();
       await kubernetesService.stop();
       customResources.stop();
+      stopPolicyStatus();
+      webhookClient.stop();
       registry.watches.stop();
       await listener.close(stopGraceMs);
       connector.stop();
