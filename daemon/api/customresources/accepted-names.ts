@@ -51,9 +51,10 @@ export function decideNames(crd: CustomResourceDefinition, others: readonly Cust
     ...(shortNames === undefined ? {} : { shortNames }),
     ...(singular === undefined ? {} : { singular }),
   };
-  const first = conflicts[0];
-  if (first === undefined || jsonEqual(accepted, names)) {
+  // Each check overwrites what the one before has found.
+  const last = conflicts[conflicts.length - 1];
+  if (last === undefined || jsonEqual(accepted, names)) {
     return { accepted, status: 'True', reason: 'NoConflicts', message: 'no conflicts found' };
   }
-  return { accepted, status: 'False', ...first };
+  return { accepted, status: 'False', ...last };
 }
