@@ -4,7 +4,9 @@ import { addApply } from './commands/apply.ts';
 import { addDelete } from './commands/delete.ts';
 import { addGet } from './commands/get.ts';
 import { addLogs } from './commands/logs.ts';
+import { addMember } from './commands/member.ts';
 import { addStatus } from './commands/status.ts';
+import { addToken } from './commands/token.ts';
 import { exitCodes, explainFailure } from './exit-codes.ts';
 
 const program = new Command('balsactl')
@@ -15,8 +17,8 @@ const program = new Command('balsactl')
   .showHelpAfterError('hint: balsactl help <command>')
   .exitOverride();
 
-for (const add of [addStatus, addGet, addApply, addDelete, addLogs]) add(program);
-for (const command of program.commands) command.exitOverride();
+for (const add of [addStatus, addGet, addApply, addDelete, addLogs, addToken, addMember]) add(program);
+for (const command of program.commands) for (const each of [command, ...command.commands]) each.exitOverride();
 
 try {
   await program.parseAsync();

@@ -9,11 +9,24 @@ import { version } from './version.ts';
 /** After this long a stop is no longer orderly: something hangs, and state is safe in the store anyway. */
 const stopTimeoutMs = 30_000;
 
+let flags: Record<string, unknown> = {};
+
 const command = addConfigOptions(new Command('balsad'))
   .description('Runs one node of a Balsa cluster in the foreground.')
   .version(version)
   .option('--clean', 'stop every pod of this node and remove all that balsad made, then exit')
-  .exitOverride();
+  .helpCommand(false)
+  .exitOverride()
+  .action(() => {
+    flags = command.opts();
+  });
+
+addConfigOptions(command.command('join <server>'))
+  .description('Runs one node and makes it part of the cluster of <server>, host[:port]: short for --join <server>.')
+  .exitOverride()
+  .action((server: string, own: Record<string, unknown>) => {
+    flags = { ...command.opts(), ...own, join: server };
+  });
 
 function fail(message: string): never {
   process.stderr.write(`balsad: ${message}\n`);
@@ -22,7 +35,6 @@ function fail(message: string): never {
 
 async function run(): Promise<void> {
   command.parse();
-  const flags = command.opts<Record<string, unknown>>();
   const config = loadConfig(flags, process.env);
   const release = claimRunDir(config.runDir);
   const logger = createLogger('balsad', config.logLevel);

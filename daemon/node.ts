@@ -1,45 +1,34 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { localAccess, type Role, remoteAccess, type Started, startAgent } from './agent.ts';
 import { startApiServer } from './api/api-server.ts';
 import type { Resource } from './apimachinery/resource.ts';
-import { nodes } from './apimachinery/types/resources.ts';
 import type { ApiClient, Identity } from './client/api-client.ts';
 import { writeKubeconfig } from './client/kubeconfig.ts';
 import { createSharedInformers } from './client/shared-informers.ts';
 import { startControlServer } from './cluster/control/control-server.ts';
+import { joinedCluster } from './cluster/join/join-client.ts';
+import { startJoinServer } from './cluster/join/join-server.ts';
+import type { Membership } from './cluster/join/membership-file.ts';
+import { becomeVoter } from './cluster/join/promotion.ts';
 import type { KeyPair } from './cluster/pki/certificate.ts';
 import { loadOrCreatePki, type Pki, writeSecretFile } from './cluster/pki/pki.ts';
 import type { Config } from './config/config.ts';
 import { startControllers } from './controllers/controllers.ts';
 import { builtInResources } from './controllers/served-resources.ts';
-import { startDns } from './dns/dns.ts';
 import { startContainerd } from './kubelet/containerd.ts';
 import { pauseImage } from './kubelet/images/local-images.ts';
-import { startKubelet } from './kubelet/kubelet.ts';
 import type { Logger } from './log/logger.ts';
-import { startNetwork } from './network/network.ts';
-import { startNetworkPolicy } from './network/policy/network-policy.ts';
-import { startProxy } from './proxy/proxy.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import { startEmbeddedStore } from './store/embedded.ts';
 import type { Store } from './store/store.ts';
 import { version } from './version.ts';
-
-interface Role {
-  stop(): Promise<void>;
-}
 
 const component = (name: string): Identity => ({ name: `system:${name}`, groups: ['system:authenticated'] });
 const serviceAccount = (name: string): Identity => ({
   name: `system:serviceaccount:kube-system:${name}`,
   groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
 });
-const nodeIdentity = (name: string): Identity => ({
-  name: `system:node:${name}`,
-  groups: ['system:nodes', 'system:authenticated'],
-});
-
 /** Roles that run where the store's leader is: started when this member begins to lead, stopped when it no longer does. */
 function whileLeading(store: Store, start: () => Promise<Role>, logger: Logger): Role {
   let wanted = false;
@@ -106,22 +95,15 @@ async function startLeaderRoles(
   };
 }
 
-/** Resolves when the API says this node is Ready. */
-async function nodeReady(client: ApiClient, name: string): Promise<void> {
-  for (;;) {
-    const node = await client.get(nodes, { name }).catch(() => undefined);
-    if (node?.status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True'))
-      return;
-    await delay(50);
-  }
-}
-
 /** Starts every role of this node, in the order in which they need each other; `stop` takes them down in reverse. */
-export async function startNode(config: Config, logger: Logger): Promise<Role> {
+export async function startNode(configured: Config, logger: Logger): Promise<Role> {
   const startedAt = process.hrtime.bigint();
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  mkdirSync(configured.dataDir, { recursive: true, mode: 0o700 });
+  const membership = await joinedCluster(configured, logger.child({ component: 'join' }));
+  const config: Config =
+    membership === undefined ? configured : { ...configured, ...membership.settings, role: membership.role };
   const roles: { name: string; role: Role }[] = [];
-  const started = <R extends Role>(name: string, role: R): R => {
+  const started: Started = (name, role) => {
     roles.push({ name, role });
     return role;
   };
@@ -134,16 +116,18 @@ export async function startNode(config: Config, logger: Logger): Promise<Role> {
     }
   };
   try {
-    await startRoles(config, logger, started);
+    await startRoles(config, membership, logger, started);
   } catch (error) {
     await stop();
     throw error;
   }
   const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
   logger.info({ node: config.nodeName, seconds }, 'node is Ready');
+  const tour = config.role.includes('server')
+    ? `  export KUBECONFIG=${adminKubeconfig(config)}\n  kubectl get nodes\n\n`
+    : '';
   process.stdout.write(
-    `\nBalsa ${version}: node ${config.nodeName} is Ready after ${seconds.toFixed(1)} s\n\n` +
-      `  export KUBECONFIG=${adminKubeconfig(config)}\n  kubectl get nodes\n\nCtrl-C stops the daemon; pods go on running.\n`,
+    `\nBalsa ${version}: node ${config.nodeName} is Ready after ${seconds.toFixed(1)} s\n\n${tour}Ctrl-C stops the daemon; pods go on running.\n`,
   );
   return { stop };
 }
@@ -152,16 +136,15 @@ const adminKubeconfig = (config: Config): string => join(config.dataDir, 'admin.
 
 async function startRoles(
   config: Config,
+  membership: Membership | undefined,
   logger: Logger,
-  started: <R extends Role>(name: string, role: R) => R,
+  started: Started,
 ): Promise<void> {
-  const pki = await loadOrCreatePki(config);
-  const { ca } = pki.authorities;
-  const storeTls = (pair: KeyPair) => ({ ...pair, ca: pki.authorities['etcd/ca'].cert });
   const log = (name: string): Logger => logger.child({ component: name });
 
   // containerd needs a second to come up: it does so beside the store and the API.
-  const ownRuntime = config.containerRuntimeEndpoint === '';
+  const runsPods = config.role.includes('agent');
+  const ownRuntime = runsPods && config.containerRuntimeEndpoint === '';
   const containerd = ownRuntime
     ? startContainerd({
         dataDir: config.dataDir,
@@ -174,7 +157,36 @@ async function startRoles(
     : undefined;
   containerd?.catch(() => {}); // Awaited below; until then its failure must not count as unhandled.
 
-  const { store } = started(
+  if (!config.role.includes('server')) {
+    if (membership === undefined) throw new Error('an agent needs a cluster: balsad join <server> --token <token>');
+    await startAgent(config, remoteAccess(config, membership, log('client'), started), containerd, log, started);
+    return;
+  }
+  const { pki, clientFor } = await startServer(config, membership, logger, started);
+  if (runsPods) {
+    const access = localAccess(config, clientFor, pki.leaves.kubelet, pki.authorities.ca.cert);
+    await startAgent(config, access, containerd, log, started);
+  }
+}
+
+interface RunningServer {
+  readonly pki: Pki;
+  /** A client in this process. */
+  clientFor(identity: Identity): ApiClient;
+}
+
+/** The roles of a node that takes part in the store and answers the API. */
+async function startServer(
+  config: Config,
+  membership: Membership | undefined,
+  logger: Logger,
+  started: Started,
+): Promise<RunningServer> {
+  const log = (name: string): Logger => logger.child({ component: name });
+  const pki = await loadOrCreatePki(config);
+  const { ca } = pki.authorities;
+  const storeTls = (pair: KeyPair) => ({ ...pair, ca: pki.authorities['etcd/ca'].cert });
+  const running = started(
     'store',
     await startEmbeddedStore({
       dataDir: join(config.dataDir, 'store'),
@@ -187,6 +199,9 @@ async function startRoles(
       peerListen: { host: config.bindAddress, port: config.storePeerPort, tls: storeTls(pki.leaves['etcd/peer']) },
       clientUrls: [`https://${config.nodeIp}:${config.storeClientPort}`],
       peerUrls: [`https://${config.nodeIp}:${config.storePeerPort}`],
+      ...(membership?.store === undefined
+        ? {}
+        : { join: { ...membership.store, clusterId: BigInt(membership.store.clusterId) } }),
       // The API server compacts what it no longer needs.
       autoCompaction: 0,
       // Nothing can be acknowledged any more: better no daemon than one that lies. systemd starts it again.
@@ -198,6 +213,8 @@ async function startRoles(
       logger: log('store'),
     }),
   );
+  const { store } = running;
+  if (membership?.store !== undefined) await becomeVoter(running, log('store'));
   const issuer = `https://kubernetes.default.svc.${config.clusterDomain}`;
   const api = started(
     'api',
@@ -235,79 +252,22 @@ async function startRoles(
       listen: { host: config.bindAddress, port: config.controlPort },
       tls: { ...pki.leaves.control, clientCa: ca.cert },
       api: { host: '127.0.0.1', port: config.apiPort, ca: ca.cert, ...pki.leaves.admin },
-      store,
+      store: running,
+      joinAddress: `${config.nodeIp}:${config.joinPort}`,
       version,
       logger: log('control'),
     }),
   );
-  if (config.role.includes('agent')) await startAgent(config, pki, clientFor, containerd, log, started);
-}
-
-async function startAgent(
-  config: Config,
-  pki: Pki,
-  clientFor: (identity: Identity) => ApiClient,
-  containerd: ReturnType<typeof startContainerd> | undefined,
-  log: (name: string) => Logger,
-  started: <R extends Role>(name: string, role: R) => R,
-): Promise<void> {
-  const client = clientFor(nodeIdentity(config.nodeName));
-  const runtime = containerd === undefined ? undefined : await containerd;
-  if (runtime !== undefined) started('containerd', { stop: () => runtime.stop() });
   started(
-    'kubelet',
-    await startKubelet({
-      client,
-      nodeName: config.nodeName,
-      nodeIp: config.nodeIp,
-      dataDir: config.dataDir,
-      runtimeEndpoint: runtime?.endpoint ?? config.containerRuntimeEndpoint,
-      serving: {
-        host: config.bindAddress,
-        port: config.kubeletPort,
-        ...pki.leaves.kubelet,
-        clientCa: pki.authorities.ca.cert,
-      },
-      clusterDns: [config.clusterDns],
-      clusterDomain: config.clusterDomain,
-      logger: log('kubelet'),
+    'join',
+    await startJoinServer({
+      listen: { host: config.bindAddress, port: config.joinPort },
+      config,
+      pki,
+      client: clientFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }),
+      store: running,
+      logger: log('join'),
     }),
   );
-  const [network, policy, proxy, dns] = await Promise.all([
-    startNetwork({
-      client,
-      nodeName: config.nodeName,
-      dataDir: config.dataDir,
-      cniConfDir: join(config.dataDir, 'cni/net.d'),
-      cniBinDir: config.cniBinDir,
-      clusterPodCidr: config.podCidr,
-      serviceCidr: config.serviceCidr,
-      logger: log('network'),
-    }),
-    startNetworkPolicy({
-      client: clientFor(serviceAccount('balsa-network')),
-      nodeName: config.nodeName,
-      logger: log('network-policy'),
-    }),
-    startProxy({
-      client: clientFor(component('kube-proxy')),
-      nodeName: config.nodeName,
-      nodeIps: [config.nodeIp],
-      clusterPodCidr: config.podCidr,
-      backend: config.proxyMode,
-      health: { host: config.bindAddress, port: config.proxyHealthPort },
-      logger: log('proxy'),
-    }),
-    startDns({
-      client: clientFor(serviceAccount('coredns')),
-      listen: { host: config.clusterDns, port: 53 },
-      clusterDomain: config.clusterDomain,
-      logger: log('dns'),
-    }),
-  ]);
-  started('network', network);
-  started('network-policy', policy);
-  started('proxy', proxy);
-  started('dns', dns);
-  await nodeReady(client, config.nodeName);
+  return { pki, clientFor };
 }

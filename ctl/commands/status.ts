@@ -3,6 +3,7 @@ import type { StatusResponse } from '../../proto/generated/balsa/control/v1/cont
 import { formatAge, formatBytes, formatColumns } from '../columns.ts';
 import { type ConnectionFlags, connect } from '../connection.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { roleOf } from './member.ts';
 
 const toJson = (reply: StatusResponse): string =>
   JSON.stringify(
@@ -22,8 +23,6 @@ function print(reply: StatusResponse, now: number): string {
     );
   }
   if (reply.members.length > 0) {
-    const role = (member: StatusResponse['members'][number]): string =>
-      member.isLeader ? 'leader' : member.isLearner ? 'learner' : 'follower';
     parts.push(
       '\n',
       formatColumns(
@@ -31,7 +30,7 @@ function print(reply: StatusResponse, now: number): string {
         reply.members.map((member) => [
           member.name || '-',
           member.id.toString(16),
-          role(member),
+          roleOf(member),
           member.peerUrls.join(','),
         ]),
       ),

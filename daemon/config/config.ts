@@ -58,6 +58,11 @@ export function loadConfig(flags: Record<string, unknown>, environment: NodeJS.P
       values[row.name] = parseOption(row, `${file}: ${row.name}`, fromFile[row.name]);
     else if (row.fallback !== undefined) values[row.name] = parseOption(row, 'default', row.fallback);
   }
+  // Who joins a cluster lends it a hand; that it takes part in its government has to be said.
+  const saysRole = [flags['role'], environment[environmentName('role')], fromFile['role']].some(
+    (role) => role !== undefined,
+  );
+  if (values['join'] !== '' && !saysRole) values['role'] = ['agent'];
   values['nodeName'] ??= defaultNodeName();
   values['nodeIp'] ??= defaultNodeIp();
   values['clusterDns'] ??= nthAddress(String(values['serviceCidr']), 10);

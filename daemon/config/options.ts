@@ -34,6 +34,18 @@ export const optionRows = [
     choices: ['server', 'agent'],
     help: 'what this node does',
   },
+  {
+    name: 'join',
+    kind: 'string',
+    fallback: '',
+    help: 'a server of the cluster to join, host[:port]; used at the first start only',
+  },
+  {
+    name: 'token',
+    kind: 'string',
+    fallback: '',
+    help: 'what `balsactl token create` printed; used at the first start only',
+  },
   { name: 'nodeName', kind: 'string', help: 'name of the Node object (default: the host name)' },
   { name: 'nodeIp', kind: 'ip', help: 'address other nodes reach this one at (default: that of the default route)' },
   {
@@ -47,6 +59,7 @@ export const optionRows = [
   { name: 'storeClientPort', kind: 'port', fallback: 2379, help: "port of the store's etcd API" },
   { name: 'storePeerPort', kind: 'port', fallback: 2380, help: 'port of the Raft peer transport' },
   { name: 'controlPort', kind: 'port', fallback: 6440, help: 'port of the control API (balsactl)' },
+  { name: 'joinPort', kind: 'port', fallback: 6441, help: 'port that nodes join the cluster at' },
   { name: 'proxyHealthPort', kind: 'port', fallback: 10256, help: "port of the service proxy's health check" },
   { name: 'podCidr', kind: 'cidr', fallback: '10.244.0.0/16', help: 'addresses of pods; each node gets a part' },
   { name: 'nodeCidrMaskSize', kind: 'integer', fallback: 24, help: "prefix length of a node's part of podCidr" },

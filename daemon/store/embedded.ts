@@ -5,6 +5,7 @@ import { EmbeddedStore, etcdVersion, maxRequestBytes } from './embedded-store.ts
 import { etcdMethods } from './etcd/services.ts';
 import { startGrpcServer } from './grpc/server.ts';
 import { deriveClusterId, deriveMemberId, type Identity, loadIdentity, randomToken, saveIdentity } from './identity.ts';
+import type { MembershipChanges } from './membership.ts';
 import { openStore } from './native.ts';
 import { RaftThread } from './raft-thread.ts';
 import type { MemberRecord } from './raft-thread-protocol.ts';
@@ -66,6 +67,10 @@ export interface RunningStore {
   readonly peerAddress: { readonly host: string; readonly port: number } | undefined;
   readonly memberId: bigint;
   readonly clusterId: bigint;
+  /** Changes of the members; every member takes them and the leader makes them. */
+  readonly membership: MembershipChanges;
+  /** Resolves when that member leads. Fails with `timeout` when it does not soon. */
+  moveLeader(member: bigint): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -145,6 +150,8 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
     peerAddress,
     memberId: BigInt(identity.memberId),
     clusterId: identity.clusterId,
+    membership: running.membership,
+    moveLeader: (member) => running.moveLeader(Number(member)),
     stop: async () => {
       publishing.abort();
       await clients?.stop();

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import {
   Server,
   ServerCredentials,
@@ -12,10 +13,15 @@ import {
   ControlService,
   type LogsRequest,
 } from '../../../proto/generated/balsa/control/v1/control.ts';
-import { ApiError } from '../../apimachinery/api-error.ts';
+import { ApiError, apiError } from '../../apimachinery/api-error.ts';
 import type { Identity } from '../../client/api-client.ts';
 import type { Logger } from '../../log/logger.ts';
-import type { Store } from '../../store/store.ts';
+import type { RunningStore } from '../../store/embedded.ts';
+import { GrpcError } from '../../store/grpc/status.ts';
+import { StoreError } from '../../store/store.ts';
+import { createToken, deleteToken, listTokens } from '../join/bootstrap-tokens.ts';
+import { authorityHash, formatToken } from '../join/token.ts';
+import { promoteMember, removeMember, transferLeader } from './members.ts';
 import { applyObjects, deleteObjects, getObjects, watchObjects } from './objects.ts';
 import { createRestCallers, type RestCaller, type RestEndpoint } from './rest-caller.ts';
 import { clusterStatus } from './status.ts';
@@ -24,7 +30,9 @@ export interface ControlServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
   readonly api: RestEndpoint;
-  readonly store: Store;
+  readonly store: RunningStore;
+  /** Where nodes join, `<host>:<port>`. */
+  readonly joinAddress: string;
   readonly version: string;
   readonly logger: Logger;
 }
@@ -45,6 +53,8 @@ const grpcCodes: Readonly<Record<number, status>> = {
 
 function toServiceError(error: unknown, logger: Logger): Partial<ServiceError> {
   if (error instanceof ApiError) return { code: grpcCodes[error.code] ?? status.UNKNOWN, details: error.message };
+  if (error instanceof GrpcError || error instanceof StoreError)
+    return { code: status.FAILED_PRECONDITION, details: error.message.replace(/^etcdserver: /, '') };
   logger.error({ err: error }, 'a control call failed');
   return { code: status.INTERNAL, details: error instanceof Error ? error.message : String(error) };
 }
@@ -87,6 +97,7 @@ export async function startControlServer(
 ): Promise<{ port: number; stop(): Promise<void> }> {
   const { logger, store, version } = options;
   const callers = createRestCallers(options.api);
+  const hash = authorityHash(new X509Certificate(options.tls.clientCa));
 
   const unary =
     <In, Out>(handle: (caller: RestCaller, request: In) => Promise<Out>) =>
@@ -97,6 +108,18 @@ export async function startControlServer(
           (reply) => callback(null, reply),
           (error: unknown) => callback(toServiceError(error, logger)),
         );
+    };
+
+  /** The store knows no users: its members are the administrators' business. */
+  const administrative =
+    <In, Out>(handle: (request: In) => Promise<Out>) =>
+    (call: ServerUnaryCall<In, Out>, callback: sendUnaryData<Out>): void => {
+      unary<In, Out>((_, request) => {
+        const { name, groups } = callerIdentity(call as unknown as AuthenticatedCall);
+        if (!groups.includes('system:masters'))
+          throw apiError('Forbidden', `user ${JSON.stringify(name)} cannot change the members of the store`);
+        return handle(request);
+      })(call, callback);
     };
 
   const streaming =
@@ -119,7 +142,7 @@ export async function startControlServer(
     };
 
   const handlers: ControlServer = {
-    status: unary((caller) => clusterStatus(caller, store, version)),
+    status: unary((caller) => clusterStatus(caller, store.store, version)),
     get: unary(getObjects),
     watch: streaming(async function* (caller, request, signal) {
       for await (const event of watchObjects(caller, request, signal)) yield { event };
@@ -129,6 +152,23 @@ export async function startControlServer(
     logs: streaming(async function* (caller, request, signal) {
       for await (const chunk of podLogs(caller, request, signal)) yield { chunk };
     }),
+    createToken: unary(async (caller, { role, ttlSeconds, description }) => {
+      const made = await createToken(caller, { role, ttlSeconds: Number(ttlSeconds), description });
+      return { token: formatToken({ ...made, authorityHash: hash }), address: options.joinAddress };
+    }),
+    listTokens: unary(async (caller) => ({
+      tokens: (await listTokens(caller)).map(({ expires, ...token }) => ({
+        ...token,
+        expiresUnixSeconds: BigInt(Math.floor((expires?.getTime() ?? 0) / 1000)),
+      })),
+    })),
+    deleteToken: unary(async (caller, { id }) => {
+      await deleteToken(caller, id);
+      return {};
+    }),
+    removeMember: administrative(({ member }) => removeMember(store, member)),
+    promoteMember: administrative(({ member }) => promoteMember(store, member)),
+    transferLeader: administrative(({ member }) => transferLeader(store, member)),
   };
 
   const server = new Server();

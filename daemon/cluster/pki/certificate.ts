@@ -77,6 +77,38 @@ export async function createAuthority(commonName: string, now: Date, days = 3650
 /** A new key with a certificate signed by `authority`. */
 export async function issue(authority: KeyPair, request: LeafRequest, now: Date): Promise<KeyPair> {
   const { keys, text } = await newKey();
+  return { cert: await certify(authority, keys.publicKey, request, now), key: text };
+}
+
+/** A new key and a PKCS#10 request that proves its possession, both PEM. */
+export async function createSigningRequest(
+  commonName: string,
+): Promise<{ readonly csr: string; readonly key: string }> {
+  const { keys, text } = await newKey();
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: subject(commonName, []),
+    keys,
+    signingAlgorithm: algorithm,
+  });
+  return { csr: `${request.toString('pem')}\n`, key: text };
+}
+
+/**
+ * A certificate, PEM, for the key of a PKCS#10 request; what else the request asks for is not looked at. Throws when it is
+ * no request or its signature is wrong.
+ */
+export async function sign(authority: KeyPair, csr: string, request: LeafRequest, now: Date): Promise<string> {
+  const parsed = new x509.Pkcs10CertificateRequest(csr);
+  if (!(await parsed.verify())) throw new Error('the certificate request is not signed by its own key');
+  return certify(authority, await parsed.publicKey.export(), request, now);
+}
+
+async function certify(
+  authority: KeyPair,
+  publicKey: webcrypto.CryptoKey,
+  request: LeafRequest,
+  now: Date,
+): Promise<string> {
   const issuer = new x509.X509Certificate(authority.cert);
   const signingKey = await webcrypto.subtle.importKey(
     'pkcs8',
@@ -97,7 +129,7 @@ export async function issue(authority: KeyPair, request: LeafRequest, now: Date)
     issuer: issuer.subjectName,
     ...validity(now, request.days),
     signingAlgorithm: algorithm,
-    publicKey: keys.publicKey,
+    publicKey,
     signingKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
@@ -107,7 +139,7 @@ export async function issue(authority: KeyPair, request: LeafRequest, now: Date)
       ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
     ],
   });
-  return { cert: `${certificate.toString('pem')}\n`, key: text };
+  return `${certificate.toString('pem')}\n`;
 }
 
 /** A new ES256 key for service-account tokens: PKCS#8 private and SPKI public, PEM. */

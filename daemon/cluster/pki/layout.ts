@@ -93,3 +93,33 @@ export const leafRows = [
 ] as const satisfies readonly LeafRow[];
 
 export type LeafName = (typeof leafRows)[number]['name'];
+
+export interface AgentLeafRow {
+  readonly name: string;
+  readonly commonName: (nodeName: string) => string;
+  readonly organizations: readonly string[];
+  /** The node's own name and address are in it: others connect to what shows it. */
+  readonly serves: boolean;
+}
+
+const serviceAccountGroups = ['system:serviceaccounts', 'system:serviceaccounts:kube-system'];
+
+/** Every certificate of a node that is no server, once; all are signed by `ca` and served to the node when it joins. */
+export const agentLeafRows = [
+  { name: 'kubelet', commonName: (name) => `system:node:${name}`, organizations: ['system:nodes'], serves: true },
+  { name: 'kube-proxy', commonName: () => 'system:kube-proxy', organizations: [], serves: false },
+  {
+    name: 'coredns',
+    commonName: () => 'system:serviceaccount:kube-system:coredns',
+    organizations: serviceAccountGroups,
+    serves: false,
+  },
+  {
+    name: 'balsa-network',
+    commonName: () => 'system:serviceaccount:kube-system:balsa-network',
+    organizations: serviceAccountGroups,
+    serves: false,
+  },
+] as const satisfies readonly AgentLeafRow[];
+
+export type AgentLeafName = (typeof agentLeafRows)[number]['name'];

@@ -7,7 +7,7 @@ import { createAuthority, createSigningKey, issue, type KeyPair } from './certif
 import { type AuthorityName, authorityRows, type LeafName, type LeafRow, leafRows } from './layout.ts';
 
 /** Days a node's or component's certificate lives, and how many days before its end it is replaced. */
-const leafDays = 365;
+export const leafDays = 365;
 const renewDays = 60;
 
 export interface Pki {
@@ -25,16 +25,26 @@ export function writeSecretFile(path: string, text: string): void {
   renameSync(fresh, path);
 }
 
-function writePair(directory: string, name: string, pair: KeyPair): void {
+/** Keeps a certificate and its key as `<directory>/<name>.crt` and `.key`. */
+export function writePair(directory: string, name: string, pair: KeyPair): void {
   // The key goes first: a certificate without its key would look complete.
   writeSecretFile(join(directory, `${name}.key`), pair.key);
   writeSecretFile(join(directory, `${name}.crt`), pair.cert);
 }
 
-function readPair(directory: string, name: string): KeyPair | undefined {
+/** Undefined when either file is missing. */
+export function readPair(directory: string, name: string): KeyPair | undefined {
   const files = { cert: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) };
   if (!existsSync(files.cert) || !existsSync(files.key)) return undefined;
   return { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') };
+}
+
+/** The certificate, PEM, of an authority whose key this node need not have. */
+export function readAuthority(directory: string, name: string): string {
+  const file = join(directory, `${name}.crt`);
+  const text = readFileSync(file, 'utf8');
+  parse(file, text);
+  return text;
 }
 
 function parse(file: string, pem: string): X509Certificate {

@@ -72,8 +72,8 @@ export class TestNode {
     return this.#process?.pid ?? 0;
   }
 
-  /** Resolves when balsad says that its node is Ready, with the seconds that took. */
-  async start(timeoutMs = 90_000): Promise<number> {
+  /** Resolves when balsad says that its node is Ready, with the seconds that took. `once`: further flags, for this start alone. */
+  async start(timeoutMs = 90_000, once: readonly string[] = []): Promise<number> {
     const began = performance.now();
     const flags = [
       `--data-dir=${this.dataDir}`,
@@ -86,6 +86,7 @@ export class TestNode {
       join(root, 'dist/balsad.js'),
       ...flags,
       ...this.#flags,
+      ...once,
     ]);
     // nsenter execs, so this pid is balsad's own.
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
@@ -244,15 +245,22 @@ interface Teardown {
 
 let clusters = 0;
 
-/** A node in a namespace of its own, removed when the test ends, however it ends. Not yet started. */
-export function createTestNode(t: Teardown, ...flags: string[]): TestNode {
+/** Nodes on one switch, each in a namespace of its own, removed when the test ends, however it ends. Not yet started. */
+export function createTestNodes(t: Teardown, count: number, ...flags: string[]): TestNode[] {
   const id = `${process.pid % 10_000}-${clusters++}`;
   const wires = new Switch(`balsa-sw-${id}`, `10.77.${(process.pid + clusters) % 250}`);
-  const node = new TestNode(wires.plug(`balsa-n1-${id}`), flags);
+  const nodes = Array.from({ length: count }, (_, i) => new TestNode(wires.plug(`balsa-n${i + 1}-${id}`), flags));
   t.teardown(async () => {
-    await node.destroy();
+    await Promise.all(nodes.map((node) => node.destroy()));
     wires.destroy();
   });
+  return nodes;
+}
+
+/** A node in a namespace of its own, removed when the test ends, however it ends. Not yet started. */
+export function createTestNode(t: Teardown, ...flags: string[]): TestNode {
+  const [node] = createTestNodes(t, 1, ...flags);
+  if (node === undefined) throw new Error('one node was asked for');
   return node;
 }
 
