@@ -109,9 +109,10 @@ const anyQuantity = fc
 t.test('properties', async () => {
   fc.assert(
     fc.property(anyQuantity, (quantity) => {
-      const text = quantity.toString();
-      const again = parseQuantity(text);
-      return again.nanos === quantity.nanos && again.toString() === text;
+      const again = parseQuantity(quantity.toString());
+      // A binary quantity that no suffix fits is written without one, and is read back as a decimal one: 3125000, then 3125k.
+      const stable = quantity.format === 'BinarySI' || again.toString() === quantity.toString();
+      return again.nanos === quantity.nanos && stable && parseQuantity(again.toString()).equals(quantity);
     }),
   );
   fc.assert(
