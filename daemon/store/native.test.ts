@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { encodeCommand, type NativeStore, openStore, type RequestKind } from './native.ts';
-import type { KeyValue, RangeRequest, WatchEvent } from './store.ts';
+import type { KeyValue, RangeRequest, WatchEvent, WatchRequest } from './store.ts';
 
 /** The addon as JavaScript sees it: packed answers, errors, promises, watchers, two threads. Its semantics have their tests in C++. */
 
@@ -238,27 +238,27 @@ t.test('a watcher gets shared events with what was before, and progress behind t
   const seen: WatchEvent[] = [];
   const others: WatchEvent[] = [];
   apply(store, 'put', putRequest(bytes('k1'), bytes('old')));
-  await new Promise<void>((resolve) => {
-    const first = hub.watch(
-      { key: bytes('k'), rangeEnd: bytes('l'), prevKv: true },
-      {
-        onEvents: (events) => seen.push(...events),
-        onProgress: (revision) => {
-          test.equal(revision, 4);
-          resolve();
-        },
-        onCancel: (reason) => test.fail(String(reason)),
-      },
-    );
-    test.equal(first.revision, 2);
-    hub.watch(
-      { key: bytes('k1'), startRevision: 1 },
-      { onEvents: (events) => others.push(...events), onCancel: () => test.fail('cancelled') },
-    );
-    apply(store, 'put', putRequest(bytes('k1'), bytes('new')));
-    apply(store, 'deleteRange', bytesField(1, bytes('k1')));
-    hub.requestProgress(first.id);
-  });
+  /** A watcher, and the revision at which it reports that it has seen everything. */
+  const begin = (request: WatchRequest, events: WatchEvent[]) => {
+    let report: (revision: number) => void = () => {};
+    const caughtUp = new Promise<number>((resolve) => {
+      report = resolve;
+    });
+    const watcher = hub.watch(request, {
+      onEvents: (arrived) => events.push(...arrived),
+      onProgress: report,
+      onCancel: (reason) => test.fail(String(reason)),
+    });
+    return { ...watcher, caughtUp };
+  };
+  const first = begin({ key: bytes('k'), rangeEnd: bytes('l'), prevKv: true }, seen);
+  const second = begin({ key: bytes('k1'), startRevision: 1 }, others);
+  test.equal(first.revision, 2);
+  apply(store, 'put', putRequest(bytes('k1'), bytes('new')));
+  apply(store, 'deleteRange', bytesField(1, bytes('k1')));
+  hub.requestProgress(first.id);
+  hub.requestProgress(second.id);
+  test.same(await Promise.all([first.caughtUp, second.caughtUp]), [4, 4]);
   test.same(
     seen.map((event) => [event.type, event.kv.value.toString(), event.kv.modRevision, event.prevKv?.value.toString()]),
     [
@@ -388,4 +388,37 @@ t.test('two threads have one store', async (test) => {
   const ended = new Promise((resolve) => worker.once('exit', resolve));
   test.equal(await ended, 0);
   test.equal(shared.get(bytes('k9'))?.value.toString(), '499');
+});
+
+t.test('a thread may end at any moment with work under way and watchers open', async (test) => {
+  const path = directoryOf(test);
+  const store = openStore(path);
+  const source = `const { workerData, parentPort } = require('node:worker_threads');
+    import(workerData.tsx).then(({ register }) => { register(); return import(workerData.module); }).then(({ openStore }) => {
+      const store = openStore(workerData.path);
+      const hub = store.createWatchHub();
+      hub.watch({ key: Buffer.from('k'), rangeEnd: Buffer.from('l'), startRevision: 1 }, { onEvents() {}, onCancel() {} });
+      setInterval(() => {
+        store.writeMeta([{ key: 'from-worker', value: Buffer.from('x') }]);
+        store.hashKv();
+        store.snapshot().read();
+      }, 0);
+      parentPort.postMessage('ready');
+    });`;
+  for (let round = 0; round < 5; round++) {
+    const worker = new Worker(source, {
+      eval: true,
+      workerData: { tsx: import.meta.resolve('tsx/esm/api'), module: new URL('native.ts', import.meta.url).href, path },
+    });
+    await new Promise((resolve) => worker.once('message', resolve));
+    for (let i = 0; i < 20; i++) {
+      apply(store, 'put', putRequest(bytes(`k${i}`), Buffer.alloc(1000)));
+      await store.writeMeta([]);
+    }
+    await worker.terminate();
+    apply(store, 'put', putRequest(bytes('k'), bytes(`${round}`)));
+  }
+  test.equal(store.stats().watchers, 0);
+  test.equal(store.get(bytes('k'))?.value.toString(), '4');
+  store.close();
 });
