@@ -35,21 +35,40 @@ export function listMeta(page: ListPage) {
   };
 }
 
-/** The pieces of a list's JSON text: the objects' own bytes between commas. */
-export function listChunks(page: ListPage): Buffer[] {
+function listHead(page: ListPage): Buffer {
   const { handle } = page.row;
   const head = JSON.stringify({
     kind: `${handle.kind}List`,
     apiVersion: apiVersionOf(handle),
     metadata: listMeta(page),
   });
-  const chunks: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)];
+  return Buffer.from(`${head.slice(0, -1)},"items":[`);
+}
+
+/** Length of a list's JSON text in bytes. */
+export function listLength(page: ListPage): number {
+  let length = listHead(page).length + listEnd.length + Math.max(0, page.items.length - 1);
+  for (const item of page.items) length += item.json.length;
+  return length;
+}
+
+/** A list's JSON text in pieces of about `pieceBytes`: the objects' own bytes between commas, joined as they are asked for. */
+export function* listPieces(page: ListPage, pieceBytes: number): Generator<Buffer> {
+  let parts: Buffer[] = [listHead(page)];
+  let size = parts[0]!.length;
   for (let i = 0; i < page.items.length; i++) {
-    if (i > 0) chunks.push(comma);
-    chunks.push(page.items[i]!.json);
+    if (i > 0) parts.push(comma);
+    const { json } = page.items[i]!;
+    parts.push(json);
+    size += json.length + (i > 0 ? 1 : 0);
+    if (size >= pieceBytes) {
+      yield Buffer.concat(parts, size);
+      parts = [];
+      size = 0;
+    }
   }
-  chunks.push(listEnd);
-  return chunks;
+  parts.push(listEnd);
+  yield Buffer.concat(parts, size + listEnd.length);
 }
 
 /** A list as one object. */

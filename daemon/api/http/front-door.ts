@@ -35,6 +35,8 @@ export interface FrontDoorOptions {
   readonly authorizer: AuthorizerChain;
   readonly resources: ResourceHandler;
   readonly paths: PathHandler;
+  /** Answers what other servers serve. */
+  readonly aggregated?: PathHandler;
   readonly logger: Logger;
 }
 
@@ -71,7 +73,7 @@ export class FrontDoor {
   }
 
   async #serve(exchange: Exchange, info: RequestInfo, warnings: string[]): Promise<void> {
-    const { authenticators, authorizer, resources, paths } = this.#options;
+    const { authenticators, authorizer, resources, paths, aggregated } = this.#options;
     const credentials = credentialsOf(exchange);
     const caller = await authenticators.authenticate(credentials);
     if (caller === undefined) throw unauthorized();
@@ -80,6 +82,7 @@ export class FrontDoor {
         ? caller
         : impersonate(caller, credentials, authorizer);
     authorizer.require(attributesOf(identity, info));
+    if (aggregated !== undefined && (await aggregated({ exchange, info, identity }))) return;
     const { resource } = info;
     if (resource !== undefined) {
       await resources.handle({ exchange, info, request: resource, identity, warnings });

@@ -3,6 +3,7 @@ import type { Identity, PatchType } from '../../client/api-client.ts';
 import { decodeBody } from '../codec/decode-body.ts';
 import { resourceFacts } from '../codec/schema.ts';
 import type { DeleteRequest } from '../registry/deletion.ts';
+import type { ListPage } from '../registry/reads.ts';
 import { selectionOf } from '../registry/selection.ts';
 import type { StoredObject } from '../registry/stored-object.ts';
 import type { WriteRequest } from '../registry/writes.ts';
@@ -12,7 +13,7 @@ import { badRequest, methodNotAllowed, noSuchResource, unsupportedMediaType } fr
 import { scaleKind } from '../subresources/scale.ts';
 import { toTable } from '../table/table.ts';
 import { maxBodyBytes, mediaTypeOf, parseJson, parseYaml, readObjectBody, readOptionalBody } from './body.ts';
-import { formOf, type IncludeObject, listChunks, listObject, listTable, partialList } from './encode.ts';
+import { formOf, type IncludeObject, listLength, listObject, listPieces, listTable, partialList } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate, type Representation } from './negotiate.ts';
 import { includeObjectParameter, integerParameter, writeParameters } from './options.ts';
@@ -43,8 +44,10 @@ const deprecations: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Lists longer than this are written in pieces. */
-const streamFrom = 64 * 1024;
-const chunkBytes = 256 * 1024;
+const streamFrom = 128 * 1024;
+const pieceBytes = 256 * 1024;
+/** Of lists of up to so many objects the length is told beforehand. */
+const wholeUpTo = 5000;
 
 /** Serves the requests of resources: the REST verbs onto the registry. */
 export class ResourceHandler {
@@ -125,30 +128,30 @@ export class ResourceHandler {
       sendValue(exchange, 200, headers, listObject(page), { ...representation, pretty });
       return;
     }
-    const chunks = listChunks(page);
-    let length = 0;
-    for (const chunk of chunks) length += chunk.length;
-    if (length <= streamFrom || exchange.method === 'HEAD') {
-      sendBytes(exchange, 200, headers, representation.contentType, Buffer.concat(chunks, length));
-      return;
+    await this.#sendList(context, page, representation.contentType);
+  }
+
+  /** A long list is made while it is sent: a client that reads slowly, or leaves, costs no more than it takes. */
+  async #sendList({ exchange, warnings }: HandlerContext, page: ListPage, contentType: string): Promise<void> {
+    const headers = commonHeaders(exchange, warnings);
+    const compress = acceptsGzip(exchange);
+    if (page.items.length <= wholeUpTo || exchange.method === 'HEAD') {
+      const length = listLength(page);
+      if (length <= streamFrom || exchange.method === 'HEAD') {
+        sendBytes(exchange, 200, headers, contentType, Buffer.concat([...listPieces(page, pieceBytes)], length));
+        return;
+      }
+      if (!compress) headers['Content-Length'] = length;
     }
-    headers['Content-Type'] = representation.contentType;
-    const compress = length > 2 * streamFrom && acceptsGzip(exchange);
-    if (!compress) headers['Content-Length'] = length;
+    headers['Content-Type'] = contentType;
     const body = openBody(exchange, 200, headers, compress);
     let closed = false;
     exchange.onClose(() => {
       closed = true;
     });
-    let from = 0;
-    let size = 0;
-    for (let i = 0; i < chunks.length && !closed; i++) {
-      size += chunks[i]!.length;
-      if (size >= chunkBytes || i === chunks.length - 1) {
-        await body.write(Buffer.concat(chunks.slice(from, i + 1), size));
-        from = i + 1;
-        size = 0;
-      }
+    for (const piece of listPieces(page, pieceBytes)) {
+      if (closed) return;
+      await body.write(piece);
     }
     body.end();
   }
