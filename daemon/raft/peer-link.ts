@@ -1,9 +1,4 @@
-import {
-  KeepAliveRequest,
-  KeepAliveResponse,
-  MessageBatch,
-  SnapshotPiece,
-} from '../../proto/generated/raft/transport.ts';
+import { LeaderAnswer, LeaderQuestion, MessageBatch, SnapshotPiece } from '../../proto/generated/raft/transport.ts';
 import type { Logger } from '../log/logger.ts';
 import { GrpcSession, type GrpcUpload } from '../store/grpc/client.ts';
 import type { Message } from './message.ts';
@@ -13,7 +8,7 @@ import { toWire } from './wire-message.ts';
 const maxWaiting = 4096;
 /** Milliseconds between two attempts to reach a peer that could not be reached. */
 const reconnectDelay = 200;
-const keepAliveTimeout = 5_000;
+const questionTimeout = 5_000;
 
 export const transportPath = '/balsa.raft.v1.Transport';
 export const clusterHeader = 'balsa-cluster';
@@ -149,11 +144,11 @@ export class PeerLink {
     await stream.done;
   }
 
-  /** Seconds; -1 when the peer does not lead. */
-  async keepAlive(lease: bigint): Promise<number> {
-    const request = KeepAliveRequest.encode({ lease }).finish();
-    const response = await this.#session.call(`${transportPath}/KeepAlive`, request, keepAliveTimeout);
-    return Number(KeepAliveResponse.decode(response).ttl);
+  /** -1 when the peer does not lead. */
+  async ask(question: LeaderQuestion): Promise<number> {
+    const request = LeaderQuestion.encode(question).finish();
+    const response = await this.#session.call(`${transportPath}/Ask`, request, questionTimeout);
+    return Number(LeaderAnswer.decode(response).value);
   }
 
   close(): void {

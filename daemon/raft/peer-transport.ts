@@ -1,6 +1,6 @@
 import {
-  KeepAliveRequest,
-  KeepAliveResponse,
+  LeaderAnswer,
+  LeaderQuestion,
   MessageBatch,
   MessagesEnd,
   SnapshotEnd,
@@ -42,14 +42,14 @@ export interface PeerOptions {
   /** The state of this moment, and the membership it goes with. */
   takeSnapshot(): { readonly config: ConfigState; readonly snapshot: StateReader };
   installSnapshot(): StateWriter;
-  /** Seconds; 0: there is no such lease; -1: this member does not lead. */
-  keepAlive(lease: bigint): number;
+  /** What only the leader knows; -1: this member does not lead. */
+  answer(question: LeaderQuestion): number;
 }
 
 export interface PeerServer extends PeerTransport {
   readonly address: { readonly host: string; readonly port: number };
-  /** Renews a lease at another member. */
-  keepAlive(to: number, lease: bigint): Promise<number>;
+  /** Asks another member what only the leader knows; -1 when it does not lead. */
+  ask(to: number, question: LeaderQuestion): Promise<number>;
 }
 
 /** Listens for the other members, and reaches them, over gRPC with mutual TLS. */
@@ -81,7 +81,7 @@ class GrpcPeerTransport implements PeerServer {
     const methods = new Map<string, GrpcMethod>([
       [`${transportPath}/Messages`, { stream: (call) => this.#receiveMessages(call) }],
       [`${transportPath}/Snapshot`, { stream: (call) => this.#receiveSnapshot(call) }],
-      [`${transportPath}/KeepAlive`, { unary: (request, caller) => this.#answerKeepAlive(request, caller) }],
+      [`${transportPath}/Ask`, { unary: (request, caller) => this.#answer(request, caller) }],
     ]);
     this.#server = await startGrpcServer({
       ...listen,
@@ -159,8 +159,8 @@ class GrpcPeerTransport implements PeerServer {
     handler()?.snapshotSent(to, delivered);
   }
 
-  keepAlive(to: number, lease: bigint): Promise<number> {
-    return this.#link(to)?.keepAlive(lease) ?? Promise.resolve(-1);
+  ask(to: number, question: LeaderQuestion): Promise<number> {
+    return this.#link(to)?.ask(question) ?? Promise.resolve(-1);
   }
 
   async stop(): Promise<void> {
@@ -174,10 +174,10 @@ class GrpcPeerTransport implements PeerServer {
     throw new GrpcError(grpcStatus.permissionDenied, 'this is a member of another cluster');
   }
 
-  #answerKeepAlive(request: Buffer, caller: Caller): Uint8Array {
+  #answer(request: Buffer, caller: Caller): Uint8Array {
     this.#admit(caller);
-    const ttl = this.#options.keepAlive(KeepAliveRequest.decode(request).lease);
-    return KeepAliveResponse.encode({ ttl: BigInt(ttl) }).finish();
+    const value = this.#options.answer(LeaderQuestion.decode(request));
+    return LeaderAnswer.encode({ value: BigInt(value) }).finish();
   }
 
   #receiveMessages(call: GrpcCall): void {

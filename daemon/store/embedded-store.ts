@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { LeaseCheckpointRequest, LeaseGrantRequest, LeaseGrantResponse } from '../../proto/generated/etcd/rpc.ts';
+import { LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
 import {
   decodeDeleteRange,
   decodePut,
@@ -148,7 +149,7 @@ export class EmbeddedStore implements Store {
       }
       return { ttl };
     }
-    const ttl = await this.thread.request((request) => ({ type: 'forwardKeepAlive', request, lease: id }));
+    const ttl = await this.thread.ask(LeaderQuestion_Kind.RENEW_LEASE, id);
     if (ttl === 0) throw storeError('lease_not_found');
     if (ttl < 0) throw storeError('no_leader');
     return { ttl };
@@ -157,7 +158,11 @@ export class EmbeddedStore implements Store {
   async leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseStatus> {
     if (!this.thread.readsAlone()) await this.thread.confirmRead();
     this.#assertOpen();
-    return this.native.leaseInfo(id, keys);
+    const known = this.native.leaseInfo(id, keys);
+    if (known.ttl < 0 || this.thread.state?.leading) return known;
+    // Only the leader keeps time.
+    const ttl = await this.thread.ask(LeaderQuestion_Kind.TIME_TO_LIVE, id);
+    return { ...known, ttl };
   }
 
   async leases(): Promise<readonly bigint[]> {

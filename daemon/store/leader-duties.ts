@@ -65,6 +65,11 @@ export class LeaderDuties {
     }
   }
 
+  /** Seconds the lease has left; -1: there is none, or this member does not lead. */
+  timeToLive(lease: bigint): number {
+    return this.#leads ? this.#around.store.leaseInfo(lease, false).ttl : -1;
+  }
+
   #mindLeases(): void {
     if (!this.#leads) return;
     const { store, propose } = this.#around;

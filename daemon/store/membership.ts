@@ -1,3 +1,4 @@
+import { LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
 import { GrpcError } from './grpc/status.ts';
 import { deriveMemberId } from './identity.ts';
 import type { RaftThread } from './raft-thread.ts';
@@ -58,7 +59,7 @@ export class MembershipChanges {
   async promote(id: bigint): Promise<void> {
     const member = find(await this.#members(), id);
     if (!member.isLearner) throw refused('can only promote a learner member');
-    const ready = await this.#thread.request((request) => ({ type: 'promotable', request, id: Number(id) }));
+    const ready = await this.#thread.ask(LeaderQuestion_Kind.CAUGHT_UP, id);
     if (ready !== 1) throw refused('can only promote a learner member which is in sync with leader');
     await this.#change([{ type: 'addVoter', id: Number(id) }], undefined);
   }

@@ -1,3 +1,4 @@
+import type { LeaderQuestion } from '../../proto/generated/raft/transport.ts';
 import type { ConfigChangeStep } from '../raft/config-change.ts';
 import type { MemberState } from '../raft/driver.ts';
 
@@ -48,9 +49,8 @@ export type ToRaftThread =
       readonly steps: readonly ConfigChangeStep[];
       readonly member: MemberRecord | undefined;
     }
-  | { readonly type: 'promotable'; readonly request: number; readonly id: number }
   | { readonly type: 'transfer'; readonly to: number }
-  | { readonly type: 'forwardKeepAlive'; readonly request: number; readonly lease: bigint }
+  | { readonly type: 'ask'; readonly request: number; readonly question: LeaderQuestion }
   | { readonly type: 'stop' };
 
 /** From the store's thread. A bare ArrayBuffer holds the results of applied commands. */

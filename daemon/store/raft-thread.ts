@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
 import type { Logger } from '../log/logger.ts';
 import type { MemberState } from '../raft/driver.ts';
 import type { AppliedCommand, NativeStore, RequestKind } from './native.ts';
@@ -141,6 +142,11 @@ export class RaftThread {
       this.#requests.set(request, { since: performance.now(), resolve, reject });
       this.#worker.postMessage(make(request));
     });
+  }
+
+  /** Asks the leader, wherever it is, what it alone knows; -1 when there is none. */
+  ask(kind: LeaderQuestion_Kind, id: bigint): Promise<number> {
+    return this.request((request) => ({ type: 'ask', request, question: { kind, id: BigInt.asUintN(64, id) } }));
   }
 
   transferLeadership(to: number): void {

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { type LeaderQuestion, LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
 import { createLogger } from '../log/logger.ts';
 import type { ConfigChange } from '../raft/config-change.ts';
 import { bootstrapEntries, RaftDriver } from '../raft/driver.ts';
@@ -37,6 +38,15 @@ async function run(): Promise<void> {
   let stopping = false;
   const aloneFlag = new Int32Array(setup.alone);
 
+  const answerAsLeader = ({ kind, id }: LeaderQuestion): number => {
+    if (driver === undefined || duties === undefined || driver.node.raft.role !== 'leader') return -1;
+    if (kind === LeaderQuestion_Kind.CAUGHT_UP) return driver.isCaughtUp(Number(id)) ? 1 : 0;
+    const lease = BigInt.asIntN(64, id);
+    return kind === LeaderQuestion_Kind.RENEW_LEASE ? duties.renew(lease) : duties.timeToLive(lease);
+  };
+  const askLeader = async (leader: number, question: LeaderQuestion): Promise<number> =>
+    peers === undefined || leader === 0 ? -1 : peers.ask(leader, question);
+
   const setPeers = () => {
     const recorded = loadMembers();
     const others = [...setup.knownPeers, ...recorded].filter((member) => member.id !== setup.memberId);
@@ -66,7 +76,7 @@ async function run(): Promise<void> {
           },
         };
       },
-      keepAlive: (lease) => duties?.renew(lease) ?? -1,
+      answer: (question) => answerAsLeader(question),
     });
   }
 
@@ -151,15 +161,15 @@ async function run(): Promise<void> {
         );
         return;
       }
-      case 'promotable':
-        answer(message.request, Promise.resolve(driver.isCaughtUp(message.id) ? 1 : 0));
-        return;
       case 'transfer':
         driver.transferLeadership(message.to);
         return;
-      case 'forwardKeepAlive':
-        answer(message.request, peers?.keepAlive(driver.node.raft.leader, message.lease) ?? Promise.resolve(-1));
+      case 'ask': {
+        const { leader } = driver.node.raft;
+        const own = leader === setup.memberId ? answerAsLeader(message.question) : undefined;
+        answer(message.request, own === undefined ? askLeader(leader, message.question) : Promise.resolve(own));
         return;
+      }
       default:
         void stop();
     }

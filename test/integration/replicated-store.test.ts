@@ -159,6 +159,8 @@ t.test('any member takes writes and reads, and all end up the same', async (t) =
   const follower = stores.find((store) => !store.isLeader())!;
   const { id } = await follower.leaseGrant(60);
   t.equal((await follower.leaseKeepAlive(id)).ttl, 60, 'renewed at the leader');
+  const { ttl } = await follower.leaseTimeToLive(id, false);
+  t.ok(ttl > 50 && ttl <= 60, 'the leader’s time');
   t.equal((await retried(async () => follower.members())).length, 3);
   await eventually(async () => (await follower.members()).every((member) => member.name !== ''));
 });
@@ -218,7 +220,7 @@ t.test('members come and go', async (t) => {
   await eventually(async () => (await learnerStore.status()).isLearner);
   await eventually(async () => (await first.members()).some((member) => member.name === 'learner'));
   await put(first, 30_000, 100);
-  await retried(() => first.membership.promote(learnerStore.memberId));
+  await retried(() => learnerStore.membership.promote(learnerStore.memberId));
   await eventually(async () => (await first.members()).every((member) => !member.isLearner));
   t.equal((await first.status()).errors.length, 0);
 
