@@ -4,19 +4,10 @@ import { InProcessClient } from '../client/in-process-client.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Store } from '../store/store.ts';
 import { AdmissionChain } from './admission/admission.ts';
-import { cleanUpInstances, refuseTerminating } from './admission/custom-resource-definitions.ts';
-import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
-import { defaultTolerationSeconds } from './admission/default-tolerations.ts';
-import { limitRanger } from './admission/limit-ranger.ts';
-import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
-import { nodeRestriction } from './admission/node-restriction.ts';
+import { defaultPlugins } from './admission/default-plugins.ts';
 import { keepPolicyStatus } from './admission/policy/policy-status.ts';
 import { ValidatingPolicies } from './admission/policy/validating-policies.ts';
 import { AdmissionVariables } from './admission/policy/variables.ts';
-import { priority } from './admission/priority.ts';
-import { rbacEscalation } from './admission/rbac-escalation.ts';
-import { resourceQuota } from './admission/resource-quota.ts';
-import { serviceAccountAdmission } from './admission/service-account.ts';
 import { WebhookClient } from './admission/webhook/webhook-client.ts';
 import { Webhooks } from './admission/webhook/webhooks.ts';
 import { AuthenticatorChain } from './authentication/authenticator.ts';
@@ -32,7 +23,7 @@ import { NodeAuthorizer } from './authorization/node.ts';
 import { RbacAuthorizer } from './authorization/rbac.ts';
 import { reviews } from './authorization/reviews.ts';
 import { publishApiServices } from './bootstrap/api-services.ts';
-import { ensureSystemObjects, publishAuthentication, selfWrite } from './bootstrap/bootstrap.ts';
+import { ensureSystemObjects, publishAuthentication } from './bootstrap/bootstrap.ts';
 import { reconcileDefaultPolicy } from './bootstrap/default-policy.ts';
 import { maintainKubernetesService } from './bootstrap/kubernetes-service.ts';
 import { CustomResources } from './customresources/custom-resources.ts';
@@ -116,27 +107,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     store,
     rows: resourceRows,
     track: trackUpdate,
-    admission: new AdmissionChain([
-      namespaceLifecycle(() => registry),
-      serviceAccountAdmission(() => registry),
-      nodeRestriction(() => registry),
-      limitRanger(() => registry),
-      priority(() => registry),
-      defaultTolerationSeconds,
-      defaultStorageClass(() => registry),
-      defaultIngressClass(() => registry),
-      cleanUpInstances(() => registry),
-      refuseTerminating(() => customResources),
-      rbacEscalation(
-        () => rbac,
-        () => authorizer,
-      ),
-      webhooks.mutating,
-      policies.plugin,
-      webhooks.validating,
-      // The last: it charges for what every other step has let through.
-      resourceQuota(() => registry, selfWrite),
-    ]),
+    admission: new AdmissionChain(
+      defaultPlugins({
+        registry: () => registry,
+        customResources: () => customResources,
+        rbac: () => rbac,
+        authorizer: () => authorizer,
+        dynamic: [webhooks.mutating, policies.plugin, webhooks.validating],
+      }),
+    ),
     logger,
   });
   await registry.hub.start();

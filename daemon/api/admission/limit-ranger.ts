@@ -1,4 +1,4 @@
-import { tryParseQuantity, zeroQuantity } from '../../apimachinery/quantity.ts';
+import { milliOf, tryParseQuantity, zeroQuantity } from '../../apimachinery/quantity.ts';
 import type {
   Container,
   LimitRange,
@@ -122,19 +122,65 @@ function problemsOf(type: string, item: LimitRangeItem, requests: Amounts, limit
   return problems;
 }
 
-function podProblems(pod: Pod, range: LimitRange): string[] {
-  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  return itemsOf(range, 'Container').flatMap((item) =>
-    containers.flatMap(({ resources }) =>
-      problemsOf('Container', item, resources?.requests ?? {}, resources?.limits ?? {}),
-    ),
-  );
+/** A limit may be so many times the request, and no more. */
+function ratioProblems(type: string, item: LimitRangeItem, requests: Amounts, limits: Amounts): string[] {
+  return Object.entries(item.maxLimitRequestRatio ?? {}).flatMap(([name, most]) => {
+    const request = requests[name];
+    const limit = limits[name];
+    const what = `${name} max limit to request ratio per ${type} is ${most}`;
+    if (request === undefined || milliOf(request) === 0) {
+      return [`${what}, but no request is specified or request is 0`];
+    }
+    if (limit === undefined || milliOf(limit) === 0) return [`${what}, but no limit is specified or limit is 0`];
+    const ratio = milliOf(limit) / milliOf(request);
+    return ratio * 1000 > milliOf(most) ? [`${what}, but provided ratio is ${ratio.toFixed(6)}`] : [];
+  });
 }
 
+function podProblems(pod: Pod, range: LimitRange): string[] {
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  const all = (type: string, item: LimitRangeItem, requests: Amounts, limits: Amounts) => [
+    ...problemsOf(type, item, requests, limits),
+    ...ratioProblems(type, item, requests, limits),
+  ];
+  return [
+    ...itemsOf(range, 'Container').flatMap((item) =>
+      containers.flatMap(({ resources }) => all('Container', item, resources?.requests ?? {}, resources?.limits ?? {})),
+    ),
+    ...itemsOf(range, 'Pod').flatMap((item) => all('Pod', item, podTotal(pod, 'requests'), podTotal(pod, 'limits'))),
+  ];
+}
+
+/** The sum over the containers, or what the greatest init container has if that is more. */
+function podTotal(pod: Pod, kind: 'requests' | 'limits'): Amounts {
+  const total: Record<string, string> = {};
+  for (const container of pod.spec?.containers ?? []) {
+    for (const [name, amount] of Object.entries(container.resources?.[kind] ?? {})) {
+      const sum = tryParseQuantity(total[name] ?? '0') ?? zeroQuantity;
+      const more = tryParseQuantity(amount) ?? zeroQuantity;
+      total[name] = (total[name] === undefined ? more : sum.add(more)).toString();
+    }
+  }
+  for (const container of pod.spec?.initContainers ?? []) {
+    for (const [name, amount] of Object.entries(container.resources?.[kind] ?? {})) {
+      if (total[name] === undefined || compare(total[name], amount) < 0) total[name] = amount;
+    }
+  }
+  return total;
+}
+
+/** A claim has requests only. */
 function claimProblems(claim: PersistentVolumeClaim, range: LimitRange): string[] {
   const requests = claim.spec?.resources?.requests ?? {};
-  return itemsOf(range, 'PersistentVolumeClaim').flatMap((item) =>
-    // A claim has requests only.
-    problemsOf('PersistentVolumeClaim', item, requests, requests),
-  );
+  const type = 'PersistentVolumeClaim';
+  return itemsOf(range, type).flatMap((item) => [
+    ...problemsOf(type, { type, ...(item.min === undefined ? {} : { min: item.min }) }, requests, {}),
+    ...Object.entries(item.max ?? {}).flatMap(([name, most]) => {
+      const request = requests[name];
+      if (request === undefined) return [`maximum ${name} usage per ${type} is ${most}.  No request is specified`];
+      return compare(request, most) > 0
+        ? [`maximum ${name} usage per ${type} is ${most}, but request is ${request}`]
+        : [];
+    }),
+  ]);
 }

@@ -90,7 +90,7 @@ function charged(request: AdmissionRequest, quota: ResourceQuota): ResourceQuota
   );
   if (exceeded.length > 0) {
     exceeded.sort();
-    const list = (valueOf: (key: string) => string) => exceeded.map((key) => `${key}=${valueOf(key)}`).join(',');
+    const list = (amountOf: (key: string) => string) => exceeded.map((key) => `${key}=${amountOf(key)}`).join(',');
     throw refuse(
       `exceeded quota: ${quotaName}, requested: ${list((key) => claim.get(key)!.toString())}, used: ${list((key) => used[key]!)}, limited: ${list((key) => hard[key]!)}`,
     );

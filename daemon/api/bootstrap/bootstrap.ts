@@ -64,13 +64,25 @@ const priorityClasses = [
   },
 ];
 
-/** Namespaces and priority classes that every cluster has. */
+/** Directories on the nodes: what a claim gets that names no class. Whoever wants another default takes the mark off. */
+const localPathClass = {
+  metadata: {
+    name: 'local-path',
+    annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' },
+  },
+  provisioner: 'balsa.io/local-path',
+  reclaimPolicy: 'Delete',
+  volumeBindingMode: 'WaitForFirstConsumer',
+};
+
+/** Namespaces, priority classes and the storage class that every cluster has. */
 export async function ensureSystemObjects(registry: Registry): Promise<void> {
   await Promise.all(systemNamespaces.map((name) => ensure(registry, '', 'v1', 'namespaces', { metadata: { name } })));
   for (const { name, value, description } of priorityClasses) {
     const object = { metadata: { name }, value, description, preemptionPolicy: 'PreemptLowerPriority' };
     await ensure(registry, 'scheduling.k8s.io', 'v1', 'priorityclasses', object);
   }
+  await ensure(registry, 'storage.k8s.io', 'v1', 'storageclasses', localPathClass);
 }
 
 /** `kube-system/extension-apiserver-authentication`: how an extension API server knows requests from this one. */

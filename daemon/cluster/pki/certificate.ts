@@ -83,10 +83,11 @@ export async function issue(authority: KeyPair, request: LeafRequest, now: Date)
 /** A new key and a PKCS#10 request that proves its possession, both PEM. */
 export async function createSigningRequest(
   commonName: string,
+  organizations: readonly string[] = [],
 ): Promise<{ readonly csr: string; readonly key: string }> {
   const { keys, text } = await newKey();
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: subject(commonName, []),
+    name: subject(commonName, organizations),
     keys,
     signingAlgorithm: algorithm,
   });
