@@ -229,6 +229,7 @@ async function startServer(
         issuer,
       },
       kubeletClient: { ...pki.leaves['apiserver-kubelet-client'], ca: ca.cert },
+      proxyClient: pki.leaves['front-proxy-client'],
       serviceCidr: config.serviceCidr,
       nodePortRange: config.nodePortRange,
       clusterDomain: config.clusterDomain,

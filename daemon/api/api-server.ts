@@ -10,6 +10,8 @@ import { ValidatingPolicies } from './admission/policy/validating-policies.ts';
 import { AdmissionVariables } from './admission/policy/variables.ts';
 import { WebhookClient } from './admission/webhook/webhook-client.ts';
 import { Webhooks } from './admission/webhook/webhooks.ts';
+import { Aggregator } from './aggregation/aggregator.ts';
+import { CustomApiServices } from './aggregation/custom-api-services.ts';
 import { AuthenticatorChain } from './authentication/authenticator.ts';
 import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
 import { RequestHeaderAuthenticator } from './authentication/request-header.ts';
@@ -68,6 +70,8 @@ export interface ApiServerOptions {
   };
   /** What this server shows to kubelets, and the authority of their serving certificates. PEM. */
   readonly kubeletClient: { readonly cert: string; readonly key: string; readonly ca: string };
+  /** What this server shows to extension servers: a certificate of the front proxy's authority. PEM. */
+  readonly proxyClient?: { readonly cert: string; readonly key: string };
   readonly serviceCidr: string;
   readonly nodePortRange: { readonly from: number; readonly to: number };
   readonly clusterDomain: string;
@@ -199,11 +203,19 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   ]);
   const serverAddress = (port: number) => `${bracketed(options.advertiseAddress)}:${port}`;
   const discovery = new Discovery(resourceRows, virtual);
+  const builtIn = discovery.groupVersions();
+  const builtInGroups = new Set(builtIn.map(([group]) => group));
+  const customApiServices = new CustomApiServices(registry, logger);
+  const aggregator = new Aggregator(registry, discovery, options.proxyClient, logger);
   const openApi = new OpenApi(versionInfo.gitVersion);
   const customResources: CustomResources = new CustomResources(
     registry,
     openApi,
-    (rows) => discovery.update(rows),
+    (rows) => {
+      discovery.update(rows);
+      const custom = rows.filter(({ handle }) => !builtInGroups.has(handle.group));
+      customApiServices.update(new Set(custom.map(({ handle }) => `${handle.group}/${handle.version}`)));
+    },
     logger.child({ part: 'custom resources' }),
   );
 
@@ -229,6 +241,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       serverAddress: serverAddress(port),
       openApi: createOpenApiHandler(openApi),
     }),
+    aggregated: (context) => aggregator.serve(context),
     logger,
   });
 
@@ -249,9 +262,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   );
   bootstrapped = true;
   webhooks.enabled = true;
+  aggregator.start();
+  customApiServices.start();
   const stopPolicyStatus = keepPolicyStatus(registry, logger);
   // Nothing waits for these: they tell the aggregation layer's clients what is served here.
-  void publishApiServices(registry, discovery.groupVersions()).catch((error: unknown) =>
+  void publishApiServices(registry, builtIn).catch((error: unknown) =>
     logger.warn({ err: error }, 'cannot register the API services'),
   );
   const stopCompaction = compactRegularly(store, logger);
@@ -267,6 +282,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       stopCompaction();
       await kubernetesService.stop();
       customResources.stop();
+      aggregator.stop();
       stopPolicyStatus();
       webhookClient.stop();
       registry.watches.stop();

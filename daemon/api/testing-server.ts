@@ -89,6 +89,7 @@ export async function startTestingServer(
       issuer: 'https://kubernetes.default.svc.cluster.local',
     },
     kubeletClient: { ...admin, ca },
+    proxyClient: clientCertificate('front-proxy-client', []),
     serviceCidr: '10.96.0.0/12',
     nodePortRange: { from: 30000, to: 32767 },
     clusterDomain: 'cluster.local',

@@ -41,10 +41,16 @@ interface ApiResource {
   readonly storageVersionHash?: string;
 }
 
-interface GroupVersion {
+export interface GroupVersion {
   readonly group: string;
   readonly version: string;
   readonly resources: ApiResource[];
+}
+
+/** A group version that another server answers. */
+export interface ForeignVersion extends GroupVersion {
+  /** That server cannot be asked now: this is what it said last. */
+  readonly isStale: boolean;
 }
 
 /** `v2` before `v1` before `v1beta1` before `v1alpha1`. */
@@ -75,6 +81,8 @@ function servedVerbs(verbs: readonly string[]): string[] {
 export class Discovery {
   readonly #virtual: readonly VirtualResource[];
   #versions: readonly GroupVersion[] = [];
+  #rows: readonly ResourceRow[] = [];
+  #foreign: readonly ForeignVersion[] = [];
 
   constructor(rows: readonly ResourceRow[], virtual: Iterable<VirtualResource>) {
     this.#virtual = [...virtual];
@@ -83,6 +91,7 @@ export class Discovery {
 
   /** What is served from now on. */
   update(rows: readonly ResourceRow[]): void {
+    this.#rows = rows;
     const virtual = this.#virtual;
     const versions = new Map<string, GroupVersion>();
     const add = (group: string, version: string, ...resources: ApiResource[]): void => {
@@ -94,6 +103,7 @@ export class Discovery {
       }
       found.resources.push(...resources);
     };
+    for (const { group, version, resources } of this.#foreign) add(group, version, ...resources);
     for (const row of rows) add(row.handle.group, row.handle.version, ...resourcesOf(row));
     for (const { kind } of virtual) {
       const facts = resourceFacts(kind.group, kind.version, kind.resource);
@@ -113,6 +123,17 @@ export class Discovery {
         rank(a.group) - rank(b.group) ||
         (a.group < b.group ? -1 : a.group > b.group ? 1 : compareVersions(a.version, b.version)),
     );
+  }
+
+  /** What other servers serve from now on. */
+  setForeign(versions: readonly ForeignVersion[]): void {
+    this.#foreign = versions;
+    this.update(this.#rows);
+  }
+
+  #freshness({ group, version }: GroupVersion): string {
+    const foreign = this.#foreign.find((one) => one.group === group && one.version === version);
+    return foreign?.isStale === true ? 'Stale' : 'Current';
   }
 
   /** Every group and version, in order. */
@@ -182,7 +203,7 @@ export class Discovery {
         versions: versions.map((found) => ({
           version: found.version,
           resources: aggregatedResources(found),
-          freshness: 'Current',
+          freshness: this.#freshness(found),
         })),
       }));
     return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };

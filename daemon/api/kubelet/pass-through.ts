@@ -13,6 +13,8 @@ export interface Upstream {
   /** With its query. */
   readonly path: string;
   readonly agent?: Agent;
+  /** Sent beside the client's own, and in place of those of the same name. */
+  readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 
 /** Headers of one connection, not of the message (RFC 9110), and what says who the client is to us and no one else. */
@@ -31,15 +33,16 @@ const dropped: ReadonlySet<string> = new Set([
   'http2-settings',
 ]);
 
-function forwarded(exchange: Exchange): Record<string, string | string[]> {
+function forwarded(exchange: Exchange, upstream: Upstream): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(exchange.headers)) {
-    if (value === undefined || name.startsWith(':') || dropped.has(name) || name.startsWith('impersonate-')) continue;
+    if (value === undefined || name.startsWith(':') || dropped.has(name) || /^(?:impersonate|x-remote)-/.test(name))
+      continue;
     headers[name] = value;
   }
   const remote = exchange.socket.remoteAddress;
   if (remote !== undefined) headers['x-forwarded-for'] = remote;
-  return headers;
+  return Object.assign(headers, upstream.headers);
 }
 
 function open(upstream: Upstream, method: string, headers: Record<string, string | string[]>): ClientRequest {
@@ -74,7 +77,7 @@ async function refusalOf(response: IncomingMessage): Promise<Error> {
  */
 export function passThrough(exchange: Exchange, upstream: Upstream, refuse = false): Promise<void> {
   return new Promise((resolve, reject) => {
-    const request = open(upstream, exchange.method, forwarded(exchange));
+    const request = open(upstream, exchange.method, forwarded(exchange, upstream));
     request.on('error', (error) => reject(dialError(upstream, error)));
     request.on('response', (response) => {
       const refused = refuse && (response.statusCode ?? 502) >= 400;
@@ -116,7 +119,7 @@ export function passUpgrade(exchange: Exchange, upstream: Upstream): Promise<voi
   const { request: incoming, response: outgoing, head } = http1;
   return new Promise((resolve, reject) => {
     const headers = {
-      ...forwarded(exchange),
+      ...forwarded(exchange, upstream),
       connection: 'Upgrade',
       upgrade: incoming.headers.upgrade ?? '',
     };
