@@ -396,7 +396,11 @@ export class Writes {
     const oldMetadata = old.metadata!;
     const strategy = strategyOf(row, subresource);
     if (row.hasGeneration) {
-      const changed = !jsonEqual(next, old, notSpec);
+      const noted =
+        row.generationCountsAnnotations === true &&
+        subresource === '' &&
+        !jsonEqual(metadata.annotations ?? {}, oldMetadata.annotations ?? {});
+      const changed = noted || !jsonEqual(next, old, notSpec);
       const generation = (oldMetadata.generation ?? 0) + (changed ? 1 : 0);
       if (generation > 0) metadata.generation = generation;
     }

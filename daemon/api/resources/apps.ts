@@ -46,6 +46,7 @@ export const appsRows: readonly ResourceRow[] = [
   defineRow(deployments, {
     ...workload,
     shortNames: ['deploy'],
+    generationCountsAnnotations: true,
     defaults: defaultDeployment,
     scale: workloadScale,
     ...separateStatus({ initialStatus: () => ({}), statusKeepsOldLabels: true }),

@@ -94,6 +94,8 @@ export interface ResourceRow<T extends KubernetesObject = KubernetesObject> exte
   readonly scale?: ScalePaths<T>;
   /** Kind keeps `metadata.generation`: 1 at first, bumped when anything but metadata and status changes. */
   readonly hasGeneration?: boolean;
+  /** A change of the annotations bumps the generation too: Deployments only. */
+  readonly generationCountsAnnotations?: boolean;
   /** PUT of an object that does not exist creates it (default false). */
   readonly allowCreateOnUpdate?: boolean;
   /** PUT without resourceVersion overwrites (default true). */

@@ -73,7 +73,7 @@ export class ScaleApi {
     const { scale } = row;
     if (scale === undefined) throw noSuchResource();
     const stored = await this.#registry.writes.update(
-      { row, namespace, name, subresource: '' },
+      { row, namespace, name, subresource: 'scale' },
       (current) => {
         const wanted = next(scaleOf(row, current));
         const replicas = wanted.spec?.replicas ?? 0;

@@ -13,12 +13,19 @@ const resyncMs = 5 * 60_000;
 /** Changes of one namespace within this time are counted together. */
 const gatherMs = 100;
 
-/** Keeps `status.used` of ResourceQuotas: counts what is there, and gives back what is gone. */
+/**
+ * Keeps `status.used` of ResourceQuotas: counts what is there, and gives back what is gone. What is new has been charged on
+ * admission, before it is here to be counted: counting because of it could take away what others have just been charged.
+ */
 export function startResourceQuotaController(context: ControllerContext, workers: number): void {
   const queue = context.reconciler('resourcequota_primary', workers, reconcile);
   const quotas = context.watch(resourcequotas, {
     onAdd: (quota) => queue.add(keyOf(quota)),
-    onUpdate: (quota) => queue.add(keyOf(quota)),
+    onUpdate: (quota, old) => {
+      const { hard = {} } = quota.spec ?? {};
+      if (sameStatus(hard, old.spec?.hard ?? {}) && sameStatus(hard, quota.status?.hard ?? {})) return;
+      queue.add(keyOf(quota));
+    },
   });
   const changed = (object: KubernetesObject): void => {
     for (const quota of quotas.lister.list(object.metadata?.namespace)) queue.addAfter(keyOf(quota), gatherMs);
@@ -26,7 +33,15 @@ export function startResourceQuotaController(context: ControllerContext, workers
   // Kinds of which more than the number counts, and that come and go most.
   const cached = new Map<string, () => readonly KubernetesObject[]>();
   const follow = <T extends KubernetesObject>(resource: Resource<T>): void => {
-    const informer = context.watch(resource, { onAdd: changed, onUpdate: changed, onDelete: changed });
+    const informer = context.watch(resource, {
+      onUpdate: (object, old) => {
+        const before = usageOf(resource, old, context.now());
+        const usage = usageOf(resource, object, context.now());
+        // Only what takes less: more has been charged on admission.
+        if ([...before].some(([name, amount]) => (usage.get(name)?.compare(amount) ?? -1) < 0)) changed(object);
+      },
+      onDelete: changed,
+    });
     cached.set(resource.resource, () => informer.lister.list());
   };
   follow(pods);
