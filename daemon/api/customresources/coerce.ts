@@ -1,4 +1,4 @@
-import { cloneObject } from '../registry/writes.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import { fieldPath, isJsonObject, type JsonObject, type JsonSchema, propertySchema } from './json-schema.ts';
 
 /** Fields that every resource has, whatever its schema says. */

@@ -5,7 +5,7 @@ import type {
   CustomResourceSubresourceScale,
 } from '../../apimachinery/types/apiextensions-v1.ts';
 import { setCustomDefinition } from '../codec/custom-definitions.ts';
-import { cloneObject } from '../registry/writes.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { FieldError, ResourceRow, ScalePaths, UpdateStrategy } from '../resources/resource-row.ts';
 import { keepStatus } from '../resources/status-separation.ts';
 import type { Errors } from '../validation/field-error.ts';

@@ -1,5 +1,5 @@
 import { type Decoded, decodeObject } from '../codec/decode.ts';
-import { cloneObject } from '../registry/writes.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import { prune } from './coerce.ts';
 import { isJsonObject, type JsonSchema, propertySchema } from './json-schema.ts';
 

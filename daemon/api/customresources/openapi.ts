@@ -120,6 +120,7 @@ export function customOpenApi(
         ...(served.subresources?.scale === undefined ? {} : { scale: subresource(['autoscaling', 'v1', 'Scale']) }),
       },
       definition,
+      isCustom: true,
     });
     for (const flavour of ['v2', 'v3'] as const) {
       schemas[flavour].set(definition, resourceSchema(schemaOf(served), flavour, group, version, names.kind));

@@ -15,6 +15,8 @@ const patchTypes = [
   'application/apply-patch+yaml',
 ];
 
+const customPatchTypes = patchTypes.filter((type) => !type.includes('strategic'));
+
 interface QueryParameter {
   readonly name: string;
   readonly type: 'string' | 'boolean' | 'integer';
@@ -221,7 +223,7 @@ function itemOperations(kind: ServedKind, verbs: readonly string[], definition: 
         codes: [200, 201],
       });
     } else if (verb === 'patch') {
-      const body = { definition: patch, required: true, types: patchTypes };
+      const body = { definition: patch, required: true, types: kind.isCustom === true ? customPatchTypes : patchTypes };
       operations.push({
         ...base,
         verb: 'patch',

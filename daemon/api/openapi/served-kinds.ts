@@ -11,6 +11,8 @@ export interface ServedKind {
   readonly sub?: Readonly<Record<string, SubresourceFacts>>;
   /** Name of the schema of its objects; that of a list is the same with `List`. */
   readonly definition: string;
+  /** Of a custom resource: strategic merge and protobuf are not for it. */
+  readonly isCustom?: boolean;
 }
 
 const stable = /^v\d+$/;
