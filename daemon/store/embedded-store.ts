@@ -15,6 +15,7 @@ import type { NativeStore, NativeWatchHub, RequestKind } from './native.ts';
 import type { RaftThread } from './raft-thread.ts';
 import { type MemberRecord, memberKeyPrefix } from './raft-thread-protocol.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn, maxLeaseTtl } from './request-rules.ts';
+import { framePieces, sealSnapshot } from './snapshot-file.ts';
 import type {
   DeleteRangeRequest,
   KeyValue,
@@ -171,8 +172,12 @@ export class EmbeddedStore implements Store {
     return this.native.leases();
   }
 
-  async *snapshot(): AsyncIterable<Buffer> {
+  snapshot(): AsyncIterable<Buffer> {
     this.#assertOpen();
+    return sealSnapshot(framePieces(this.#pieces()));
+  }
+
+  async *#pieces(): AsyncIterable<Buffer> {
     const snapshot = this.native.snapshot();
     try {
       for (let piece = await snapshot.read(); piece !== undefined; piece = await snapshot.read()) yield piece;

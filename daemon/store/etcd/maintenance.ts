@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   AlarmRequest,
   AlarmResponse,
@@ -21,7 +20,6 @@ import type { AuthGate } from './auth-gate.ts';
 import { headerOf } from './header.ts';
 import type { ServiceMethods } from './services.ts';
 
-const snapshotBlock = 512;
 const alarmTypes = { nospace: 1, corrupt: 2 } as const;
 
 export function maintenanceMethods(store: EmbeddedStore, gate: AuthGate): ServiceMethods {
@@ -123,23 +121,12 @@ async function sendSnapshot(store: EmbeddedStore, call: GrpcCall): Promise<void>
     closed = true;
     wake();
   };
-  const send = async (blob: Buffer) => {
+  for await (const blob of store.snapshot()) {
+    if (closed) return;
     const message = { header: headerOf(store), remainingBytes: 0n, blob, version: etcdVersion };
-    if (closed || call.send(SnapshotResponse.encode(message).finish())) return;
+    if (call.send(SnapshotResponse.encode(message).finish())) continue;
     await new Promise<void>((resolve) => {
       wake = resolve;
     });
-  };
-  const checksum = createHash('sha256');
-  let size = 0;
-  for await (const blob of store.snapshot()) {
-    if (closed) return;
-    checksum.update(blob);
-    size += blob.length;
-    await send(blob);
   }
-  // Clients know that a checksum is at the end by the size: whole blocks, and 32 bytes more.
-  const padding = Buffer.alloc((snapshotBlock - (size % snapshotBlock)) % snapshotBlock);
-  checksum.update(padding);
-  await send(Buffer.concat([padding, checksum.digest()]));
 }
