@@ -1,7 +1,8 @@
 import { apiError } from '../../apimachinery/api-error.ts';
+import { isCustomDefinition } from '../codec/custom-definitions.ts';
 import { type CustomResources, cleanupFinalizer } from '../customresources/custom-resources.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject } from '../registry/writes.ts';
 import type { AdmissionPlugin } from './admission.ts';
 
 /**
@@ -33,7 +34,7 @@ export const refuseTerminating = (customResources: () => CustomResources | undef
   operations: ['CREATE'],
   validate({ row }) {
     const { group, resource } = row.handle;
-    if (!row.handle.definition.startsWith('custom:')) return;
+    if (!isCustomDefinition(row.handle.definition)) return;
     if (customResources()?.isTerminating(group, resource) !== true) return;
     throw apiError('MethodNotAllowed', 'create not allowed while custom resource definition is terminating', {
       ...(group === '' ? {} : { group }),

@@ -2,8 +2,9 @@ import { parseQuantity, type Quantity, zeroQuantity } from '../../apimachinery/q
 import { inScope, type Usage, usageOf } from '../../apimachinery/quota-usage.ts';
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import type { Pod, ResourceQuota } from '../../apimachinery/types/core-v1.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject, type WriteRequest } from '../registry/writes.ts';
+import type { WriteRequest } from '../registry/writes.ts';
 import { forbidden } from '../status-errors.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
 

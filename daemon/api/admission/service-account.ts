@@ -1,6 +1,6 @@
 import type { Pod, ServiceAccount, Volume } from '../../apimachinery/types/core-v1.ts';
+import { randomSuffix } from '../registry/generated-name.ts';
 import type { Registry } from '../registry/registry.ts';
-import { randomSuffix } from '../registry/writes.ts';
 import { forbidden } from '../status-errors.ts';
 import type { AdmissionPlugin } from './admission.ts';
 

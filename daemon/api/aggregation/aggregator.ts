@@ -9,8 +9,8 @@ import type { Discovery, ForeignVersion } from '../discovery/discovery.ts';
 import type { PathContext } from '../http/front-door.ts';
 import { sendText } from '../http/response.ts';
 import { passThrough, passUpgrade } from '../kubelet/pass-through.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject } from '../registry/writes.ts';
 import { type ExtensionTarget, targetOf, type Unavailable } from './availability.ts';
 
 const resyncMs = 30_000;

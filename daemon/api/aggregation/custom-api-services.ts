@@ -2,8 +2,8 @@ import { isApiError } from '../../apimachinery/api-error.ts';
 import type { APIService } from '../../apimachinery/types/apiregistration-v1.ts';
 import type { Logger } from '../../log/logger.ts';
 import { ensure, selfWrite } from '../bootstrap/bootstrap.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject } from '../registry/writes.ts';
 
 const group = 'apiregistration.k8s.io';
 const managed = 'kube-aggregator.kubernetes.io/automanaged';

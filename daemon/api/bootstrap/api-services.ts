@@ -1,8 +1,8 @@
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import { formatTime } from '../../apimachinery/time.ts';
 import type { APIService } from '../../apimachinery/types/apiregistration-v1.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject } from '../registry/writes.ts';
 import { ensure, selfWrite } from './bootstrap.ts';
 
 const group = 'apiregistration.k8s.io';

@@ -1,8 +1,9 @@
 import { isApiError } from '../../apimachinery/api-error.ts';
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import type { Identity } from '../../client/api-client.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject, type WriteRequest } from '../registry/writes.ts';
+import type { WriteRequest } from '../registry/writes.ts';
 
 /** The API server's own identity: what it writes for itself passes admission as everything does. */
 export const selfIdentity: Identity = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] };

@@ -16,8 +16,8 @@ import {
   roles,
 } from '../authorization/default-roles.ts';
 import { uncovered } from '../authorization/policy-rule.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject } from '../registry/writes.ts';
 import { ensure, selfWrite } from './bootstrap.ts';
 
 const group = 'rbac.authorization.k8s.io';

@@ -3,8 +3,8 @@ import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import type { Endpoints } from '../../apimachinery/types/core-v1.ts';
 import type { EndpointSlice } from '../../apimachinery/types/discovery-v1.ts';
 import type { Logger } from '../../log/logger.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject } from '../registry/writes.ts';
 import { ensure, reconcile } from './bootstrap.ts';
 
 /** The first address of a range: what the `kubernetes` service has. */

@@ -7,10 +7,10 @@ import type {
 } from '../../apimachinery/types/apiextensions-v1.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { OpenApi } from '../openapi/openapi.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import { jsonEqual } from '../registry/deep-equal.ts';
 import type { Registry } from '../registry/registry.ts';
 import { selectionOf } from '../registry/selection.ts';
-import { cloneObject } from '../registry/clone-object.ts';
 import type { WriteRequest } from '../registry/writes.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { decideNames } from './accepted-names.ts';

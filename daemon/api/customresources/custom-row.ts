@@ -4,7 +4,7 @@ import type {
   CustomResourceDefinitionVersion,
   CustomResourceSubresourceScale,
 } from '../../apimachinery/types/apiextensions-v1.ts';
-import { setCustomDefinition } from '../codec/custom-definitions.ts';
+import { customPrefix, setCustomDefinition } from '../codec/custom-definitions.ts';
 import { cloneObject } from '../registry/clone-object.ts';
 import type { FieldError, ResourceRow, ScalePaths, UpdateStrategy } from '../resources/resource-row.ts';
 import { keepStatus } from '../resources/status-separation.ts';
@@ -46,7 +46,7 @@ function handleOf(crd: CustomResourceDefinition, version: CustomResourceDefiniti
       ...(subresources?.status === undefined ? [] : ['status']),
       ...(subresources?.scale === undefined ? [] : ['scale']),
     ],
-    definition: `custom:${scope}/${group}/${version.name}/${names.kind}`,
+    definition: `${customPrefix}${scope}/${group}/${version.name}/${names.kind}`,
   };
 }
 

@@ -4,9 +4,10 @@ import type { Status } from '../../apimachinery/types/meta-v1.ts';
 import type { AdmissionChain } from '../admission/admission.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { badRequest, conflict, modified, notFound, successStatus } from '../status-errors.ts';
+import { cloneObject } from './clone-object.ts';
 import type { ObjectStore } from './object-store.ts';
 import { cacheKey, type StoredObject } from './stored-object.ts';
-import { cloneObject, type WriteRequest } from './writes.ts';
+import type { WriteRequest } from './writes.ts';
 
 export interface DeleteRequest {
   readonly gracePeriodSeconds?: number;

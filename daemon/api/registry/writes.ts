@@ -1,11 +1,11 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { isApiError } from '../../apimachinery/api-error.ts';
 import { apiVersionOf, type KubernetesObject } from '../../apimachinery/resource.ts';
 import { formatTime } from '../../apimachinery/time.ts';
 import type { Identity } from '../../client/api-client.ts';
 import type { AdmissionChain, AdmissionOperation, AdmissionRequest } from '../admission/admission.ts';
 import { decodeBody, type FieldValidation, invalidPatch, type RequestBody } from '../codec/decode-body.ts';
-import type { FieldError, ResourceRow, UpdateStrategy, WriteContext } from '../resources/resource-row.ts';
+import type { FieldError, ResourceRow, WriteContext } from '../resources/resource-row.ts';
 import {
   alreadyExists,
   badRequest,
@@ -15,11 +15,15 @@ import {
   modified,
   notFound,
 } from '../status-errors.ts';
+import { cloneObject } from './clone-object.ts';
 import { jsonEqual } from './deep-equal.ts';
 import type { EventLeases } from './event-leases.ts';
+import { generatedName } from './generated-name.ts';
+import { keepSystemMetadata, mayBeRemoved, metadataChanges, nameMismatch, setNamespace } from './object-metadata.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { Reservation, Reserve } from './service-reservations.ts';
 import { cacheKey, encodeForStore, StoredObject } from './stored-object.ts';
+import { strategyOf } from './update-strategy.ts';
 
 /** Who writes, and how. */
 export interface WriteRequest {
@@ -58,16 +62,6 @@ export type TrackFields = (
 
 const maxAttempts = 20;
 const generateNameAttempts = 8;
-const generateSuffixLength = 5;
-/** Kubernetes' alphabet for generated names: no vowels, nothing that looks alike. */
-const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
-const maxGeneratedBase = 63 - generateSuffixLength;
-
-export function randomSuffix(length: number): string {
-  let suffix = '';
-  for (const byte of randomBytes(length)) suffix += suffixAlphabet[byte % suffixAlphabet.length];
-  return suffix;
-}
 
 /** CREATE and UPDATE of every resource: what Kubernetes' `rest.BeforeCreate`, `BeforeUpdate` and generic store do. */
 export class Writes {
@@ -128,7 +122,7 @@ export class Writes {
     row.defaults?.(object);
     for (let attempt = 1; ; attempt++) {
       if (generated) {
-        metadata.name = `${template!.generateName!.slice(0, maxGeneratedBase)}${randomSuffix(generateSuffixLength)}`;
+        metadata.name = generatedName(template!.generateName!);
       }
       try {
         return await this.#createNamed(row, namespace, object, write);
@@ -443,97 +437,6 @@ const nameRequired: FieldError = {
 
 const notSpec: ReadonlySet<string> = new Set(['metadata', 'status', 'apiVersion', 'kind']);
 
-function nameMismatch(given: string, expected: string): Error {
-  return badRequest(`the name of the object (${given}) does not match the name on the URL (${expected})`);
-}
-
-/** The namespace of the request holds; an object that names another is refused. */
-function setNamespace(row: ResourceRow, object: KubernetesObject, namespace: string): void {
-  const metadata = object.metadata!;
-  if (!row.handle.namespaced) {
-    delete metadata.namespace;
-    return;
-  }
-  if (metadata.namespace && metadata.namespace !== namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  }
-  metadata.namespace = namespace;
-}
-
-function strategyOf(row: ResourceRow, subresource: string): UpdateStrategy<KubernetesObject> {
-  if (subresource === '') return row;
-  if (subresource === 'status' && row.statusStrategy !== undefined) return row.statusStrategy;
-  return row.subresourceStrategies?.[subresource] ?? (subresource === 'status' ? defaultStatusStrategy : row);
-}
-
-/** Where a row says nothing: a status write changes the status alone. */
-const defaultStatusStrategy: UpdateStrategy<KubernetesObject> = {
-  prepareForUpdate(object, old) {
-    const next = object as Record<string, unknown>;
-    const before = old as Record<string, unknown>;
-    for (const key of Object.keys(next)) if (!keptByStatus.has(key)) delete next[key];
-    for (const key of Object.keys(before)) if (!keptByStatus.has(key)) next[key] = before[key];
-    next['metadata'] = {
-      ...(before['metadata'] as object),
-      managedFields: (next['metadata'] as { managedFields?: unknown }).managedFields,
-    };
-  },
-};
-
-const keptByStatus: ReadonlySet<string> = new Set(['metadata', 'status', 'apiVersion', 'kind']);
-
-/** Fields of metadata that only the system sets. */
-function keepSystemMetadata(next: KubernetesObject, old: KubernetesObject): void {
-  const metadata = next.metadata as Record<string, unknown>;
-  const before = old.metadata as Record<string, unknown>;
-  for (const field of systemMetadata) {
-    if (before[field] === undefined) delete metadata[field];
-    else metadata[field] = before[field];
-  }
-  if (metadata['managedFields'] === undefined && before['managedFields'] !== undefined) {
-    metadata['managedFields'] = before['managedFields'];
-  }
-}
-
-const systemMetadata = [
-  'uid',
-  'creationTimestamp',
-  'deletionTimestamp',
-  'deletionGracePeriodSeconds',
-  'generation',
-  'selfLink',
-  'resourceVersion',
-  'name',
-  'namespace',
-  'generateName',
-];
-
-/** Finalizers may not be added to an object that is being deleted. */
-function metadataChanges(next: KubernetesObject, old: KubernetesObject): FieldError[] {
-  if (next.metadata?.deletionTimestamp === undefined) return [];
-  const before = old.metadata?.finalizers ?? [];
-  const added = (next.metadata.finalizers ?? []).filter((finalizer) => !before.includes(finalizer));
-  if (added.length === 0) return [];
-  const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
-  return [
-    {
-      type: 'FieldValueForbidden',
-      field: 'metadata.finalizers',
-      detail: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
-    },
-  ];
-}
-
-/** An object under deletion that nothing holds any more goes with the update that let it go. */
-export function mayBeRemoved(object: KubernetesObject): boolean {
-  const { metadata } = object;
-  if (metadata?.deletionTimestamp === undefined || (metadata.finalizers?.length ?? 0) > 0) return false;
-  if ((metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
-  const specFinalizers =
-    object.kind === 'Namespace' ? (object as { spec?: { finalizers?: string[] } }).spec?.finalizers : [];
-  return (specFinalizers?.length ?? 0) === 0;
-}
-
 function tracked(write: WriteRequest, subresource: string, now: Date) {
   const { fieldManager: manager, operation = 'Update' } = write;
   return { manager, subresource, now, operation };
@@ -549,13 +452,4 @@ function dryRunResult(row: ResourceRow, key: string, revision: number, object: K
   object.kind = row.handle.kind;
   if (revision > 0) object.metadata!.resourceVersion = String(revision);
   return new StoredObject(row, key, revision, encodeForStore(row, object), object);
-}
-
-/** A copy that shares nothing with `value`; JSON values only. */
-export function cloneObject<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(cloneObject) as T;
-  const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(value)) copy[key] = cloneObject((value as Record<string, unknown>)[key]);
-  return copy as T;
 }

@@ -1,6 +1,6 @@
 import { formatTime } from '../../apimachinery/time.ts';
 import type { Binding, Pod } from '../../apimachinery/types/core-v1.ts';
-import { cloneObject } from '../registry/writes.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { CreatedSubresource, SubresourceCreate, VirtualResource } from '../resource-api.ts';
 import { conflict, invalid } from '../status-errors.ts';
 

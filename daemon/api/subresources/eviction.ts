@@ -3,7 +3,7 @@ import { labelSelectorMatcher } from '../../apimachinery/label-selector.ts';
 import { formatTime } from '../../apimachinery/time.ts';
 import type { Pod } from '../../apimachinery/types/core-v1.ts';
 import type { Eviction, PodDisruptionBudget } from '../../apimachinery/types/policy-v1.ts';
-import { cloneObject } from '../registry/writes.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { CreatedSubresource, SubresourceCreate } from '../resource-api.ts';
 import { badRequest, internalError } from '../status-errors.ts';
 

@@ -3,8 +3,9 @@ import type { Scale } from '../../apimachinery/types/autoscaling-v1.ts';
 import type { PatchType } from '../../client/api-client.ts';
 import { decodeBody, type RequestBody } from '../codec/decode-body.ts';
 import { applyPatch } from '../patch/patch.ts';
+import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { cloneObject, type WriteRequest } from '../registry/writes.ts';
+import type { WriteRequest } from '../registry/writes.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { badRequest, invalid, modified, noSuchResource } from '../status-errors.ts';
 

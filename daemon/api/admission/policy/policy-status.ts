@@ -2,8 +2,8 @@ import { isApiError } from '../../../apimachinery/api-error.ts';
 import type { ValidatingAdmissionPolicy } from '../../../apimachinery/types/admissionregistration-v1.ts';
 import type { Logger } from '../../../log/logger.ts';
 import { CelCompileError } from '../../cel/environment.ts';
+import { cloneObject } from '../../registry/clone-object.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { cloneObject } from '../../registry/writes.ts';
 import { admissionCompiler } from './match-conditions.ts';
 
 /** Keeps `status.observedGeneration` and `status.typeChecking` of policies. Yields how to stop. */
