@@ -1,5 +1,6 @@
 import type { Logger } from '../log/logger.ts';
 import { IptablesBackend } from './iptables/iptables-backend.ts';
+import { IpvsBackend } from './ipvs/ipvs-backend.ts';
 import { isNetlinkError, type Netlink } from './netlink.ts';
 import { NftablesBackend } from './nftables/nftables-backend.ts';
 import type { RuleBackend } from './service-rules.ts';
@@ -13,16 +14,16 @@ export interface BackendOptions {
   readonly nodeIps: readonly string[];
 }
 
-const backends: Partial<Record<RuleBackend['name'], (options: BackendOptions) => RuleBackend>> = {
+const backends: Readonly<Record<RuleBackend['name'], (options: BackendOptions) => RuleBackend>> = {
   nftables: (options) => new NftablesBackend(options),
   iptables: (options) => new IptablesBackend(options),
+  ipvs: (options) => new IpvsBackend(options),
 };
 
 /** The backend asked for; for `auto` the first that this kernel can do. Rules of the others are removed. */
 export async function selectBackend(mode: ProxyMode, options: BackendOptions): Promise<RuleBackend> {
   const name = mode === 'auto' ? ((await hasNftables(options.netlink)) ? 'nftables' : 'iptables') : mode;
   const create = backends[name];
-  if (create === undefined) throw new Error(`the proxy backend '${name}' is not available`);
   for (const [other, createOther] of Object.entries(backends)) {
     if (other !== name) await removeRules(createOther(options), options.logger);
   }

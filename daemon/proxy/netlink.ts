@@ -14,6 +14,10 @@ export interface Netlink {
   conntrackList(family: 'ip' | 'ip6', protocol: number): Promise<ConntrackEntry[]>;
   /** `originals`: the original direction of each connection to forget. Yields how many were still there. */
   conntrackDelete(originals: readonly ConntrackTuple[]): Promise<number>;
+  /** All virtual services with their destinations; null: this kernel has no IPVS. */
+  ipvsServices(): Promise<IpvsService[] | null>;
+  /** One change after the other, up to the first that fails. */
+  ipvsApply(changes: readonly IpvsChange[]): Promise<void>;
   links(): Promise<Link[]>;
   linkAdd(link: NewLink): Promise<void>;
   linkSet(change: LinkChange): Promise<void>;
@@ -129,6 +133,37 @@ export interface ConntrackEntry {
   readonly original: ConntrackTuple;
   readonly reply: ConntrackTuple;
 }
+
+export interface IpvsServiceKey {
+  /** IP protocol number. */
+  readonly protocol: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface IpvsDestination {
+  readonly address: string;
+  readonly port: number;
+  /** 0: takes no new connections. */
+  readonly weight: number;
+}
+
+export interface IpvsService extends IpvsServiceKey {
+  /** Such as `rr`. */
+  readonly scheduler: string;
+  /** Seconds a client stays with its destination; 0: it does not. */
+  readonly persistence: number;
+  readonly destinations: readonly IpvsDestination[];
+}
+
+export type IpvsChange =
+  | { readonly change: 'addService' | 'setService'; readonly service: Omit<IpvsService, 'destinations'> }
+  | { readonly change: 'deleteService'; readonly service: IpvsServiceKey }
+  | {
+      readonly change: 'addDestination' | 'setDestination' | 'deleteDestination';
+      readonly service: IpvsServiceKey;
+      readonly destination: IpvsDestination;
+    };
 
 export interface Link {
   readonly index: number;

@@ -6,6 +6,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   balsa::netlink::RegisterNftables(env, exports);
   balsa::netlink::RegisterRtnetlink(env, exports);
   balsa::netlink::RegisterConntrack(env, exports);
+  balsa::netlink::RegisterIpvs(env, exports);
   return exports;
 }
 

@@ -25,7 +25,10 @@ function listen({ protocol, port, host }) {
   });
 }
 
-function request({ protocol, host, port, localPort, localAddress, timeout = 1500 }) {
+/** Emulated machines are slow: there, what should be answered gets more time. */
+const patience = 1500 * Number(process.env.BALSA_LAB_SLOWNESS ?? 1);
+
+function request({ protocol, host, port, localPort, localAddress, timeout = patience }) {
   return new Promise((resolve) => {
     if (protocol === 'UDP') {
       const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');

@@ -4,6 +4,8 @@ import type { TAP } from 'tap';
 
 const marker = 'BALSA_PRIVATE_NETWORK';
 
+/** Milliseconds for one file; emulated machines are slow. */
+const patience = 300_000 * Number(process.env['BALSA_LAB_SLOWNESS'] ?? 1);
 const unshare = ['--net', '--mount', '--propagation', 'private'] as const;
 
 /**
@@ -11,7 +13,7 @@ const unshare = ['--net', '--mount', '--propagation', 'private'] as const;
  * the host is touched. True in there; outside, the file is run as a child and its results taken over.
  */
 export function inPrivateNetwork(t: TAP, testFile: string): boolean {
-  t.setTimeout(300_000);
+  t.setTimeout(patience);
   if (process.env[marker] !== undefined) {
     enter();
     return true;
@@ -19,7 +21,7 @@ export function inPrivateNetwork(t: TAP, testFile: string): boolean {
   t.spawn(
     'unshare',
     [...unshare, process.execPath, ...process.execArgv, fileURLToPath(testFile)],
-    { env: { ...process.env, [marker]: '1' }, timeout: 300_000 },
+    { env: { ...process.env, [marker]: '1' }, timeout: patience },
     'in a network of its own',
   );
   return false;

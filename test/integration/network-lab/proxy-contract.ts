@@ -15,6 +15,8 @@ export async function proxyContract(
   lab: Lab,
   netlink: Netlink,
   create: () => Promise<RuleBackend> | RuleBackend,
+  /** What the kernel side cannot do, whoever programs it. */
+  { seesLocalhost = true, tellsClientsApart = true }: { seesLocalhost?: boolean; tellsClientsApart?: boolean } = {},
 ): Promise<void> {
   let backend = await create();
   let written = none;
@@ -49,7 +51,7 @@ export async function proxyContract(
     await apply({ ...web, spec: { ...web.spec, type: 'NodePort', ports: [{ port: 80, nodePort: 30080 }] } });
     t.same(await lab.outside.whoAnswers(nodeIp, 30080), all);
     t.same(await lab.node.whoAnswers(nodeIp, 30080), all);
-    t.same(await lab.node.whoAnswers('127.0.0.1', 30080), all);
+    if (seesLocalhost) t.same(await lab.node.whoAnswers('127.0.0.1', 30080), all);
     t.same(await pod1!.whoAnswers(nodeIp, 30080), all);
     t.not((await lab.outside.request(nodeIp, 30080)).client, outsideIp);
   });
@@ -154,6 +156,7 @@ export async function proxyContract(
     ] as const) {
       t.same(await lab.outside.whoAnswers(ip, port, 8), ['pod0']);
       t.equal((await lab.outside.request(ip, port)).client, outsideIp);
+      if (!tellsClientsApart) continue;
       t.same(await pod0!.whoAnswers(ip, port), all, 'pods use all endpoints');
       t.same(await lab.node.whoAnswers(ip, port), all, 'so does the node');
     }
@@ -163,7 +166,7 @@ export async function proxyContract(
       ['198.51.100.8', 80],
     ] as const) {
       t.same(await lab.outside.request(ip, port, { timeout: 300 }), { error: 'timeout' }, 'no local endpoint: dropped');
-      t.same(await pod0!.whoAnswers(ip, port), ['pod1', 'pod2']);
+      if (tellsClientsApart) t.same(await pod0!.whoAnswers(ip, port), ['pod1', 'pod2']);
     }
   });
 
