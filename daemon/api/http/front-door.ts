@@ -8,10 +8,11 @@ import type { Attributes, AuthorizerChain } from '../authorization/authorizer.ts
 import { storeFailure } from '../registry/object-store.ts';
 import { badRequest, internalError, timeout, unauthorized } from '../status-errors.ts';
 import { clientWentAway, type Exchange } from './exchange.ts';
+import { InflightLimit } from './inflight-limit.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
-import { inflightRequests, observeRequest } from './request-metrics.ts';
+import { observeRequest } from './request-metrics.ts';
 import type { ResourceHandler } from './resource-handler.ts';
-import { sendError } from './response.ts';
+import { commonHeaders, sendError, sendText } from './response.ts';
 
 /** As kube-apiserver's `--request-timeout`: for what has not begun to answer. */
 const requestTimeoutMs = 60_000;
@@ -43,6 +44,7 @@ export interface FrontDoorOptions {
 /** Every request's way in: who is it, may they, what is it about; and every failure's way out. */
 export class FrontDoor {
   readonly #options: FrontDoorOptions;
+  readonly #limit = new InflightLimit();
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
@@ -52,9 +54,6 @@ export class FrontDoor {
     const started = performance.now();
     const info = parseRequest(exchange.method, exchange.url);
     const warnings: string[] = [];
-    const inflight =
-      exchange.method === 'GET' || exchange.method === 'HEAD' ? inflightRequests.readOnly : inflightRequests.mutating;
-    inflight.inc();
     const deadline = setTimeout(() => {
       if (exchange.status === 0) sendError(exchange, timedOut());
     }, requestTimeoutMs);
@@ -66,7 +65,6 @@ export class FrontDoor {
       sendError(exchange, failure, warnings);
     } finally {
       clearTimeout(deadline);
-      inflight.dec();
     }
     const code = exchange.status || 200;
     if (info !== undefined) observeRequest(info, code !== 404, code, (performance.now() - started) / 1000);
@@ -82,13 +80,22 @@ export class FrontDoor {
         ? caller
         : impersonate(caller, credentials, authorizer);
     authorizer.require(attributesOf(identity, info));
-    if (aggregated !== undefined && (await aggregated({ exchange, info, identity }))) return;
-    const { resource } = info;
-    if (resource !== undefined) {
-      await resources.handle({ exchange, info, request: resource, identity, warnings });
+    const leave = this.#limit.enter(info, identity);
+    if (leave === undefined) {
+      sendText(exchange, 429, 'Too many requests, please try again later.\n', {
+        ...commonHeaders(exchange),
+        'Retry-After': '1',
+      });
       return;
     }
-    await paths({ exchange, info, identity });
+    try {
+      if (aggregated !== undefined && (await aggregated({ exchange, info, identity }))) return;
+      const { resource } = info;
+      if (resource !== undefined) await resources.handle({ exchange, info, request: resource, identity, warnings });
+      else await paths({ exchange, info, identity });
+    } finally {
+      leave();
+    }
   }
 
   #failureOf(error: unknown, exchange: Exchange): ApiError {
