@@ -8,6 +8,14 @@ export interface CustomDefinition {
   readonly shape: Shape;
 }
 
+/** Names of definitions of custom resources begin with this; no other name does. */
+export const customPrefix = 'custom:';
+
+/** Whether a handle's definition is that of a custom resource: it has a schema, and no protobuf form. */
+export function isCustomDefinition(name: string): boolean {
+  return name.startsWith(customPrefix);
+}
+
 const definitions = new Map<string, CustomDefinition>();
 
 /** Publishes or replaces the definition that a handle names. */

@@ -253,6 +253,15 @@ t.test('custom resources', async (t) => {
     t.match(stored.kvs[0]!.value.toString(), /"apiVersion":"example.com\/v1"/);
   });
 
+  await t.test('JSON and YAML are the forms of objects, protobuf that of their metadata alone', async (t) => {
+    const protobuf = 'application/vnd.kubernetes.protobuf';
+    const partial = `${protobuf};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`;
+    t.equal((await http.get(widgets, { accept: protobuf })).code, 406);
+    t.equal((await http.get(widgets, { accept: `${protobuf},*/*` })).headers['content-type'], 'application/json');
+    t.equal((await http.get(widgets, { accept: partial })).headers['content-type'], protobuf);
+    t.equal((await http.post(widgets, 'k8s', { 'content-type': protobuf })).code, 415);
+  });
+
   await t.test('apply merges by the keys of the schema', async (t) => {
     const apply = (manager: string, parts: object[]) =>
       http.patch(`${widgets}/applied?fieldManager=${manager}`, 'apply-patch+yaml', {
@@ -267,6 +276,7 @@ t.test('custom resources', async (t) => {
   await t.test('what was wrong before may stay while it is not touched', async (t) => {
     const { body } = await http.get(`${crds}/widgets.example.com`);
     body.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.size.minimum = 2;
+    body.spec.versions.push({ ...v2, name: 'v3' });
     const watching = http.watch(`${widgets}?watch=true`);
     await watching.next();
     const { code } = await http.put(`${crds}/widgets.example.com`, body);
@@ -277,6 +287,25 @@ t.test('custom resources', async (t) => {
     const two = await http.patch(`${widgets}/two`, 'merge-patch+json', { spec: { name: 'b' } });
     t.equal(two.code, 200, two.text);
     t.equal((await http.patch(`${widgets}/two`, 'merge-patch+json', { spec: { size: 0 } })).code, 422);
+  });
+
+  await t.test('another version may be stored from now on; what is stored already is still read', async (t) => {
+    const { body } = await http.get(`${crds}/widgets.example.com`);
+    for (const version of body.spec.versions) version.storage = version.name === 'v3';
+    t.equal((await http.put(`${crds}/widgets.example.com`, body)).code, 200);
+    await until(http, 'widgets.example.com', (crd) => crd.status.storedVersions.length === 2);
+    t.equal((await http.get(`${widgets}/two`)).body.apiVersion, 'example.com/v1');
+    await http.patch(`${widgets}/two`, 'merge-patch+json', { spec: { size: 4 } });
+    const stored = await server.store.range({ key: Buffer.from('/registry/example.com/widgets/default/two') });
+    t.match(stored.kvs[0]!.value.toString(), /"apiVersion":"example.com\/v3"/);
+    const latest = (await http.get(`${crds}/widgets.example.com`)).body;
+    latest.spec.versions = latest.spec.versions.filter(({ name }: { name: string }) => name !== 'v1');
+    latest.spec.scope = 'Cluster';
+    const refused = await http.put(`${crds}/widgets.example.com`, latest);
+    t.same(messages(refused).sort(), [
+      'spec.scope: Invalid value: "Cluster": field is immutable',
+      'status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions',
+    ]);
   });
 
   await t.test('bad definitions are refused, names that are taken wait', async (t) => {

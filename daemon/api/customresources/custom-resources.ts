@@ -208,7 +208,9 @@ export class CustomResources {
         message: `${violation.field}: ${violation.detail}`,
       });
     } else conditions = conditions.filter(({ type }) => type !== 'NonStructuralSchema');
-    return { ...crd.status, acceptedNames: accepted, conditions };
+    const storage = crd.spec.versions.filter((version) => version.storage).map(({ name }) => name);
+    const storedVersions = [...new Set([...(crd.status?.storedVersions ?? []), ...storage])];
+    return { ...crd.status, acceptedNames: accepted, conditions, storedVersions };
   }
 
   async #writeStatus(

@@ -3,7 +3,14 @@ import type {
   CustomResourceDefinitionVersion,
 } from '../../apimachinery/types/apiextensions-v1.ts';
 import { jsonEqual } from '../registry/deep-equal.ts';
-import { type Errors, forbidden, invalid, notSupported, required } from '../validation/field-error.ts';
+import {
+  type Errors,
+  forbidden,
+  immutableMessage,
+  invalid,
+  notSupported,
+  required,
+} from '../validation/field-error.ts';
 import { prunedCopy } from './coerce.ts';
 import { compileJsonPath, JsonPathError } from './json-path.ts';
 import { isJsonObject, type JsonSchema, schemaOf } from './json-schema.ts';
@@ -46,6 +53,30 @@ export function validateVersions({ spec }: CustomResourceDefinition, errors: Err
     if (structural.length === 0) validateDefaults(schema, path, errors);
   }
   validateConversion(spec, errors);
+}
+
+/** What may not change any more, and versions that may still be in the store. */
+export function validateDefinitionUpdate(
+  next: CustomResourceDefinition,
+  old: CustomResourceDefinition,
+  errors: Errors,
+): void {
+  const isEstablished = old.status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True');
+  const keep = (field: string, value: string, before: string) => {
+    if (value !== before) invalid(errors, field, value, immutableMessage);
+  };
+  keep('spec.group', next.spec.group, old.spec.group);
+  keep('spec.names.plural', next.spec.names.plural, old.spec.names.plural);
+  if (isEstablished) {
+    keep('spec.scope', next.spec.scope, old.spec.scope);
+    keep('spec.names.kind', next.spec.names.kind, old.spec.names.kind);
+  }
+  const versions = new Set(next.spec.versions.map(({ name }) => name));
+  for (const [index, version] of (old.status?.storedVersions ?? []).entries()) {
+    if (versions.has(version)) continue;
+    const why = `missing from spec.versions; ${version} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${version} and removes ${version} from status.storedVersions`;
+    invalid(errors, `status.storedVersions[${index}]`, version, why);
+  }
 }
 
 function validateConversion(spec: CustomResourceDefinition['spec'], errors: Errors): void {

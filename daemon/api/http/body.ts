@@ -1,4 +1,5 @@
 import { isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml';
+import { isCustomDefinition } from '../codec/custom-definitions.ts';
 import { type RequestBody, unreadableBody } from '../codec/decode-body.ts';
 import { decodeProtobuf, openEnvelope, ProtobufError } from '../codec/protobuf.ts';
 import { badRequest, unsupportedMediaType } from '../status-errors.ts';
@@ -9,6 +10,7 @@ export const maxBodyBytes = 3 * 1024 * 1024;
 
 const protobufType = 'application/vnd.kubernetes.protobuf';
 const bodyTypes = ['application/json', 'application/yaml', protobufType];
+const customBodyTypes = bodyTypes.slice(0, 2);
 
 /** The media type of a request's body without parameters; JSON when it says none. */
 export function mediaTypeOf(exchange: Exchange): string {
@@ -23,7 +25,8 @@ export async function readObjectBody(
   exchange: Exchange,
   { kind, definition }: { readonly kind: string; readonly definition: string },
 ): Promise<RequestBody> {
-  return parseBody(exchange, await readBytes(exchange), kind, definition);
+  requireBodyType(exchange, isCustomDefinition(definition) ? customBodyTypes : bodyTypes);
+  return parseBody(exchange, await exchange.readBody(maxBodyBytes), kind, definition);
 }
 
 /** As `readObjectBody`, of a request that may have none. */
@@ -34,17 +37,12 @@ export async function readOptionalBody(
   if (exchange.headers['content-length'] === '0') return undefined;
   const bytes = await exchange.readBody(maxBodyBytes);
   if (bytes.length === 0) return undefined;
-  requireBodyType(exchange);
+  requireBodyType(exchange, bodyTypes);
   return parseBody(exchange, bytes, kind, definition);
 }
 
-async function readBytes(exchange: Exchange): Promise<Buffer> {
-  requireBodyType(exchange);
-  return exchange.readBody(maxBodyBytes);
-}
-
-function requireBodyType(exchange: Exchange): void {
-  if (!bodyTypes.includes(mediaTypeOf(exchange))) throw unsupportedMediaType(bodyTypes);
+function requireBodyType(exchange: Exchange, accepted: readonly string[]): void {
+  if (!accepted.includes(mediaTypeOf(exchange))) throw unsupportedMediaType(accepted);
 }
 
 function parseBody(exchange: Exchange, bytes: Buffer, kind: string, definition: string): RequestBody {

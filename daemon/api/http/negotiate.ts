@@ -63,10 +63,12 @@ function choose(accept: string, protobuf: boolean): Representation | null {
   for (const { type, parameters } of parseAccept(accept)) {
     const isJson = type === 'application/json' || type === '*/*' || type === 'application/*';
     const isYaml = type === 'application/yaml';
-    const isProtobuf = protobuf && type === protobufType;
+    const as = parameters.get('as');
+    // Metadata has a protobuf form, whatever it is of.
+    const isPartial = as?.startsWith('PartialObjectMetadata') === true;
+    const isProtobuf = (protobuf || isPartial) && type === protobufType;
     if (!isJson && !isYaml && !isProtobuf) continue;
     const base = isProtobuf ? plainProtobuf : isYaml ? plainYaml : plainJson;
-    const as = parameters.get('as');
     if (as === undefined || as === '') return base;
     if (parameters.get('g') !== 'meta.k8s.io' || parameters.get('v') !== 'v1') continue;
     // A table has no protobuf form.

@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '../../apimachinery/resource.ts';
 import type { Identity, PatchType } from '../../client/api-client.ts';
+import { isCustomDefinition } from '../codec/custom-definitions.ts';
 import { decodeBody } from '../codec/decode-body.ts';
 import { resourceFacts } from '../codec/schema.ts';
 import type { DeleteRequest } from '../registry/deletion.ts';
@@ -206,7 +207,7 @@ export class ResourceHandler {
   async #patchBody(exchange: Exchange, row: ResourceRow | undefined): Promise<{ type: PatchType; value: unknown }> {
     const mediaType = mediaTypeOf(exchange);
     const type = patchTypes.get(mediaType);
-    const isCustom = row?.handle.definition.startsWith('custom:') === true;
+    const isCustom = row !== undefined && isCustomDefinition(row.handle.definition);
     if (type === undefined || (type === 'strategic' && isCustom)) {
       const accepted = [...patchTypes].filter(([, one]) => !isCustom || one !== 'strategic');
       throw unsupportedMediaType(accepted.map(([name]) => name));
@@ -367,7 +368,7 @@ export class ResourceHandler {
 
 /** Custom resources have no protobuf form. */
 function hasProtobuf(row: ResourceRow): boolean {
-  return row.handle.definition !== '';
+  return !isCustomDefinition(row.handle.definition);
 }
 
 /** The namespace part of the object's key. */

@@ -1,3 +1,4 @@
+import { isCustomDefinition } from '../codec/custom-definitions.ts';
 import { protobufWatchType } from '../protobuf/envelope.ts';
 import type { ResourceApi } from '../resource-api.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
@@ -20,7 +21,7 @@ export async function serveWatch(api: ResourceApi, context: HandlerContext, row:
   const { exchange, info, request } = context;
   const { query } = info;
   const accept = exchange.headers.accept?.replaceAll(';stream=watch', '');
-  const { as, format } = negotiate(accept, row.handle.definition !== '');
+  const { as, format } = negotiate(accept, !isCustomDefinition(row.handle.definition));
   const includeObject = includeObjectParameter(query);
   const sendInitial = query.get('sendInitialEvents');
   const match = query.get('resourceVersionMatch') ?? '';

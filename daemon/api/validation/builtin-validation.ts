@@ -76,7 +76,10 @@ const rules: Readonly<Record<string, KindRules>> = {
   'admissionregistration.k8s.io/validatingadmissionpolicies': { validate: webhooks.validateAdmissionPolicy },
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': { validate: webhooks.validatePolicyBinding },
   'admissionregistration.k8s.io/validatingwebhookconfigurations': { validate: webhooks.validateWebhooks },
-  'apiextensions.k8s.io/customresourcedefinitions': { validate: platform.validateCustomResourceDefinition },
+  'apiextensions.k8s.io/customresourcedefinitions': {
+    validate: platform.validateCustomResourceDefinition,
+    validateUpdate: platform.validateCustomResourceDefinitionUpdate,
+  },
   'apiregistration.k8s.io/apiservices': { name: pathSegment, validate: platform.validateApiService },
   'apps/controllerrevisions': {
     validate: workloads.validateControllerRevision,

@@ -8,7 +8,7 @@ import type { RuntimeClass } from '../../apimachinery/types/node-v1.ts';
 import type { PodDisruptionBudget } from '../../apimachinery/types/policy-v1.ts';
 import type { PriorityClass } from '../../apimachinery/types/scheduling-v1.ts';
 import type { CSIDriver, StorageClass, VolumeAttachment } from '../../apimachinery/types/storage-v1.ts';
-import { validateVersions } from '../customresources/definition-validation.ts';
+import { validateDefinitionUpdate, validateVersions } from '../customresources/definition-validation.ts';
 import { equalJson } from '../patch/json-value.ts';
 import {
   type Errors,
@@ -227,6 +227,15 @@ export function validateApiService({ metadata, spec }: APIService, errors: Error
       invalid(errors, 'spec.insecureSkipTLSVerify', true, 'may not be true if caBundle is present');
     }
   }
+}
+
+export function validateCustomResourceDefinitionUpdate(
+  next: CustomResourceDefinition,
+  old: CustomResourceDefinition,
+  errors: Errors,
+): void {
+  validateCustomResourceDefinition(next, errors);
+  if (next.spec !== undefined && old.spec !== undefined) validateDefinitionUpdate(next, old, errors);
 }
 
 /** The frame of a definition; what its schemas may say is the business of the part that serves custom resources. */
