@@ -81,6 +81,7 @@ async function startLeaderRoles(
       clientFor: (controller) => clientFor(serviceAccount(controller)),
       informers: managerInformers,
       rootCa: pki.authorities.ca.cert,
+      signingCa: pki.authorities.ca,
       resources: () => [...builtInResources, ...customResources()],
       clusterPodCidr: config.podCidr,
       nodeCidrMaskSize: config.nodeCidrMaskSize,

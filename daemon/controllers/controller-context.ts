@@ -3,12 +3,15 @@ import type { ApiClient } from '../client/api-client.ts';
 import type { Clock } from '../client/clock.ts';
 import type { Informer, InformerHandler } from '../client/informer.ts';
 import type { WorkQueue } from '../client/work-queue.ts';
+import type { KeyPair } from '../cluster/pki/certificate.ts';
 import type { Logger } from '../log/logger.ts';
 
 /** What the operator of the cluster chose, as far as controllers care. */
 export interface ControllerSettings {
   /** PEM bundle published as `kube-root-ca.crt` in every namespace. */
   readonly rootCa: string;
+  /** The authority that signs certificate requests of Kubernetes' own signers; absent: they stay unsigned. */
+  readonly signingCa?: KeyPair;
   /** Pod networks, one per IP family, such as `10.244.0.0/16`. Empty: nodes get no pod CIDR from us. */
   readonly clusterPodCidrs: readonly string[];
   readonly nodeCidrMaskSizeIpv4: number;

@@ -1,4 +1,7 @@
 import { startHorizontalPodAutoscaler } from './autoscaling/horizontal-pod-autoscaler.ts';
+import { startCertificateApproving } from './certificates/csr-approving.ts';
+import { startCertificateCleaner } from './certificates/csr-cleaner.ts';
+import { startCertificateSigning } from './certificates/csr-signing.ts';
 import type { ControllerRow } from './controller-context.ts';
 import { startCronJobController } from './cronjob/cronjob-controller.ts';
 import { startDaemonSetController } from './daemonset/daemonset-controller.ts';
@@ -88,6 +91,9 @@ export const controllerRows: readonly ControllerRow[] = [
     startEphemeralVolumeController,
     'ephemeral_volume',
   ),
+  row('certificatesigningrequest-approving-controller', 'certificate-controller', 5, startCertificateApproving),
+  row('certificatesigningrequest-signing-controller', 'certificate-controller', 5, startCertificateSigning),
+  row('certificatesigningrequest-cleaner-controller', 'certificate-controller', 1, startCertificateCleaner),
   row('resourcequota-controller', 'resourcequota-controller', 5, startResourceQuotaController),
   row('namespace-controller', 'namespace-controller', 5, startNamespaceController),
   row('garbage-collector-controller', 'generic-garbage-collector', 10, startGarbageCollector),

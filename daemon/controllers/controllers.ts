@@ -2,6 +2,7 @@ import type { Resource } from '../apimachinery/resource.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import { type Clock, systemClock } from '../client/clock.ts';
 import type { SharedInformers } from '../client/informer.ts';
+import type { KeyPair } from '../cluster/pki/certificate.ts';
 import type { Logger } from '../log/logger.ts';
 import type { ControllerRow, ControllerSettings } from './controller-context.ts';
 import { controllerRows } from './controller-table.ts';
@@ -16,6 +17,8 @@ export interface ControllersOptions {
   readonly logger: Logger;
   /** PEM bundle published as `kube-root-ca.crt` in every namespace. */
   readonly rootCa: string;
+  /** The authority, key included, that signs certificate requests; absent: they stay unsigned. */
+  readonly signingCa?: KeyPair;
   /** Pod network: one CIDR, or one of each IP family separated by a comma. */
   readonly clusterPodCidr: string;
   /** Prefix length of a node's share of an IPv4 pod network; 24 unless told. */
@@ -72,6 +75,7 @@ export async function startControllers(options: ControllersOptions): Promise<Con
 function settingsOf(options: ControllersOptions): ControllerSettings {
   return {
     rootCa: options.rootCa,
+    ...(options.signingCa === undefined ? {} : { signingCa: options.signingCa }),
     clusterPodCidrs: options.clusterPodCidr.split(',').filter((cidr) => cidr !== ''),
     nodeCidrMaskSizeIpv4: options.nodeCidrMaskSize ?? 24,
     nodeCidrMaskSizeIpv6: options.nodeCidrMaskSizeIpv6 ?? 64,
