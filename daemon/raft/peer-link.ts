@@ -1,4 +1,4 @@
-import { LeaderAnswer, LeaderQuestion, MessageBatch, SnapshotPiece } from '../../proto/generated/raft/transport.ts';
+import { LeaderAnswer, LeaderQuestion, MessageBatch, SnapshotPiece } from '../../proto/generated/raft/messages.ts';
 import type { Logger } from '../log/logger.ts';
 import { GrpcSession, type GrpcUpload } from '../store/grpc/client.ts';
 import type { Message } from './message.ts';

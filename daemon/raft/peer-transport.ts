@@ -5,7 +5,7 @@ import {
   MessagesEnd,
   SnapshotEnd,
   SnapshotPiece,
-} from '../../proto/generated/raft/transport.ts';
+} from '../../proto/generated/raft/messages.ts';
 import type { Logger } from '../log/logger.ts';
 import { type Caller, type GrpcCall, type GrpcMethod, type GrpcServer, startGrpcServer } from '../store/grpc/server.ts';
 import { GrpcError } from '../store/grpc/status.ts';

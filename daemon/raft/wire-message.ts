@@ -1,4 +1,4 @@
-import { type Message as Wire, MessageType as WireType } from '../../proto/generated/raft/transport.ts';
+import { type Message as Wire, MessageType as WireType } from '../../proto/generated/raft/messages.ts';
 import { decodeLog, packLog } from '../store/native-packing.ts';
 import { fromDisk, toDisk } from './disk-log.ts';
 import { type Message, type MessageType, message, type SnapshotMetadata } from './message.ts';

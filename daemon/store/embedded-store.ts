@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { LeaseCheckpointRequest, LeaseGrantRequest, LeaseGrantResponse } from '../../proto/generated/etcd/rpc.ts';
-import { LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
+import { LeaseCheckpointRequest, LeaseGrantRequest, LeaseGrantResponse } from '../../proto/generated/etcd/messages.ts';
+import { LeaderQuestion_Kind } from '../../proto/generated/raft/messages.ts';
 import {
   decodeDeleteRange,
   decodePut,

@@ -12,7 +12,7 @@ import {
   type ResponseOp as WireResponseOp,
   TxnRequest as WireTxnRequest,
   TxnResponse as WireTxnResponse,
-} from '../../proto/generated/etcd/rpc.ts';
+} from '../../proto/generated/etcd/messages.ts';
 import type {
   Compare,
   DeleteRangeRequest,

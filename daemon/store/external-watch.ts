@@ -1,6 +1,10 @@
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import type { Event } from '../../proto/generated/etcd/kv.ts';
-import type { WatchCreateRequest, WatchResponse, WatchRequest as WireRequest } from '../../proto/generated/etcd/rpc.ts';
+import type {
+  WatchCreateRequest,
+  WatchResponse,
+  WatchRequest as WireRequest,
+} from '../../proto/generated/etcd/messages.ts';
 import type { Logger } from '../log/logger.ts';
 import { keyValueFromWire } from './etcd-messages.ts';
 import type { WatchEvent, Watcher, WatchHandler, WatchRequest } from './store.ts';

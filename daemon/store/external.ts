@@ -4,7 +4,6 @@ import {
   AuthenticateResponse,
   CompactionRequest,
   CompactionResponse,
-  LeaseClient,
   LeaseGrantRequest,
   LeaseGrantResponse,
   type LeaseKeepAliveResponse,
@@ -14,14 +13,13 @@ import {
   LeaseRevokeResponse,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
-  MaintenanceClient,
   MemberListRequest,
   MemberListResponse,
   type SnapshotResponse,
   StatusRequest,
   StatusResponse,
-  WatchClient,
-} from '../../proto/generated/etcd/rpc.ts';
+} from '../../proto/generated/etcd/messages.ts';
+import { LeaseClient, MaintenanceClient, WatchClient } from '../../proto/generated/etcd/rpc.ts';
 import type { Logger } from '../log/logger.ts';
 import {
   decodeDeleteRange,

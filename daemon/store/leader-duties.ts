@@ -1,4 +1,4 @@
-import { AlarmRequest, LeaseCheckpointRequest } from '../../proto/generated/etcd/rpc.ts';
+import { AlarmRequest, LeaseCheckpointRequest } from '../../proto/generated/etcd/messages.ts';
 import type { Logger } from '../log/logger.ts';
 import type { MemberState } from '../raft/driver.ts';
 import { AutoCompaction } from './auto-compaction.ts';

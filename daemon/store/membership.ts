@@ -1,4 +1,4 @@
-import { LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
+import { LeaderQuestion_Kind } from '../../proto/generated/raft/messages.ts';
 import { GrpcError } from './grpc/status.ts';
 import { deriveMemberId } from './identity.ts';
 import type { RaftThread } from './raft-thread.ts';

@@ -1,4 +1,4 @@
-import type { LeaderQuestion } from '../../proto/generated/raft/transport.ts';
+import type { LeaderQuestion } from '../../proto/generated/raft/messages.ts';
 import type { ConfigChangeStep } from '../raft/config-change.ts';
 import type { MemberState } from '../raft/driver.ts';
 

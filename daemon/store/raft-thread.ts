@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
+import type { LeaderQuestion_Kind } from '../../proto/generated/raft/messages.ts';
 import type { Logger } from '../log/logger.ts';
 import type { MemberState } from '../raft/driver.ts';
 import type { AppliedCommand, NativeStore, RequestKind } from './native.ts';

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type LeaderQuestion, LeaderQuestion_Kind } from '../../proto/generated/raft/transport.ts';
+import { type LeaderQuestion, LeaderQuestion_Kind } from '../../proto/generated/raft/messages.ts';
 import { createLogger } from '../log/logger.ts';
 import type { ConfigChange } from '../raft/config-change.ts';
 import { bootstrapEntries, RaftDriver } from '../raft/driver.ts';
@@ -36,6 +36,7 @@ async function run(): Promise<void> {
   let driver: RaftDriver | undefined;
   let duties: LeaderDuties | undefined;
   let stopping = false;
+  let belonged = setup.knownPeers.length === 0;
   const aloneFlag = new Int32Array(setup.alone);
 
   const answerAsLeader = ({ kind, id }: LeaderQuestion): number => {
@@ -106,7 +107,9 @@ async function run(): Promise<void> {
       setPeers();
       const { voters, votersOutgoing, learners } = config;
       const member = [...voters, ...votersOutgoing, ...learners].includes(setup.memberId);
-      if (!member && voters.length > 0) tell({ type: 'removed' });
+      // Who joins reads of the time before it belonged.
+      if (!member && belonged) tell({ type: 'removed' });
+      belonged ||= member;
     },
     describeChange,
     onFatal: (error) => {

@@ -16,7 +16,7 @@ import {
   TxnRequest,
   WatchRequest,
   WatchResponse,
-} from '../../proto/generated/etcd/rpc.ts';
+} from '../../proto/generated/etcd/messages.ts';
 import { GrpcLoad } from './load-grpc.ts';
 
 const clients = 64;

@@ -1,4 +1,4 @@
-import { DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest } from '../../../proto/generated/etcd/rpc.ts';
+import { DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest } from '../../../proto/generated/etcd/messages.ts';
 import type { EmbeddedStore } from '../embedded-store.ts';
 import type { Caller } from '../grpc/server.ts';
 import { AuthRecords, authError, type Permission, rootName } from './auth-records.ts';

@@ -28,7 +28,7 @@ import {
   AuthUserListResponse,
   AuthUserRevokeRoleRequest,
   AuthUserRevokeRoleResponse,
-} from '../../../proto/generated/etcd/rpc.ts';
+} from '../../../proto/generated/etcd/messages.ts';
 import type { EmbeddedStore } from '../embedded-store.ts';
 import type { UnaryMethod } from '../grpc/server.ts';
 import type { AuthGate } from './auth-gate.ts';

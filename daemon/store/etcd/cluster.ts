@@ -10,7 +10,7 @@ import {
   MemberUpdateRequest,
   MemberUpdateResponse,
   type Member as WireMember,
-} from '../../../proto/generated/etcd/rpc.ts';
+} from '../../../proto/generated/etcd/messages.ts';
 import type { EmbeddedStore } from '../embedded-store.ts';
 import type { Member } from '../store.ts';
 import type { AuthGate } from './auth-gate.ts';

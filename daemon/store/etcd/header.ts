@@ -1,4 +1,4 @@
-import type { ResponseHeader } from '../../../proto/generated/etcd/rpc.ts';
+import type { ResponseHeader } from '../../../proto/generated/etcd/messages.ts';
 import type { EmbeddedStore } from '../embedded-store.ts';
 
 /** What every response begins with. */

@@ -1,4 +1,4 @@
-import { CompactionRequest } from '../../../proto/generated/etcd/rpc.ts';
+import { CompactionRequest } from '../../../proto/generated/etcd/messages.ts';
 import type { EmbeddedStore } from '../embedded-store.ts';
 import type { AuthGate } from './auth-gate.ts';
 import { isReadOnlyTxn, isSerializableRange } from './request-scan.ts';

@@ -6,7 +6,7 @@ import {
   LeaseRevokeRequest,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
-} from '../../../proto/generated/etcd/rpc.ts';
+} from '../../../proto/generated/etcd/messages.ts';
 import type { EmbeddedStore } from '../embedded-store.ts';
 import type { GrpcCall } from '../grpc/server.ts';
 import { StoreError } from '../store.ts';

@@ -11,7 +11,7 @@ import {
   MoveLeaderResponse,
   SnapshotResponse,
   StatusResponse,
-} from '../../../proto/generated/etcd/rpc.ts';
+} from '../../../proto/generated/etcd/messages.ts';
 import { type EmbeddedStore, etcdVersion } from '../embedded-store.ts';
 import type { GrpcCall } from '../grpc/server.ts';
 import { GrpcError } from '../grpc/status.ts';

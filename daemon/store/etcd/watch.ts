@@ -1,5 +1,5 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { ResponseHeader, type WatchCreateRequest, WatchRequest } from '../../../proto/generated/etcd/rpc.ts';
+import { ResponseHeader, type WatchCreateRequest, WatchRequest } from '../../../proto/generated/etcd/messages.ts';
 import { type EmbeddedStore, maxRequestBytes } from '../embedded-store.ts';
 import { frame } from '../grpc/framing.ts';
 import type { GrpcCall } from '../grpc/server.ts';
