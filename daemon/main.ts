@@ -4,6 +4,7 @@ import { claimRunDir } from './cluster/run-dir.ts';
 import { addConfigOptions, ConfigError, loadConfig } from './config/config.ts';
 import { createLogger } from './log/logger.ts';
 import { startNode } from './node.ts';
+import { connectServiceManager } from './systemd/service-manager.ts';
 import { version } from './version.ts';
 
 /** After this long a stop is no longer orderly: something hangs, and state is safe in the store anyway. */
@@ -38,12 +39,14 @@ async function run(): Promise<void> {
   const config = loadConfig(flags, process.env);
   const release = claimRunDir(config.runDir);
   const logger = createLogger('balsad', config.logLevel);
+  const manager = connectServiceManager(process.env, logger);
   if (flags['clean'] === true) {
     await clean(config, logger);
     release();
     return;
   }
   const node = await startNode(config, logger);
+  manager.ready(`node ${config.nodeName} is Ready`);
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) {
@@ -51,6 +54,7 @@ async function run(): Promise<void> {
       return;
     }
     stopping = true;
+    manager.stopping();
     logger.info({ signal }, 'stopping; pods go on running');
     setTimeout(() => {
       logger.error({ seconds: stopTimeoutMs / 1000 }, 'could not stop in order');

@@ -41,6 +41,17 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** What is run, as command lines without flags. */
+export interface Programs {
+  readonly balsad: readonly string[];
+  readonly balsactl: readonly string[];
+}
+
+const builtPrograms: Programs = {
+  balsad: [process.execPath, join(root, 'dist/balsad.js')],
+  balsactl: [process.execPath, join(root, 'dist/balsactl.js')],
+};
+
 /** One balsad with its own containerd, directories and network namespace. */
 export class TestNode {
   readonly namespace: Namespace;
@@ -50,9 +61,10 @@ export class TestNode {
   readonly runDir: string;
   readonly kubeconfig: string;
   readonly #flags: readonly string[];
+  readonly #programs: Programs;
   #process: ChildProcess | undefined;
 
-  constructor(namespace: Namespace, flags: readonly string[] = []) {
+  constructor(namespace: Namespace, flags: readonly string[] = [], programs = builtPrograms) {
     this.namespace = namespace;
     this.name = namespace.name;
     // Sockets live below runDir, and their paths must stay under 108 bytes.
@@ -61,6 +73,7 @@ export class TestNode {
     this.runDir = join(this.directory, 'run');
     this.kubeconfig = join(this.dataDir, 'admin.kubeconfig');
     this.#flags = flags;
+    this.#programs = programs;
     mkdirSync(this.dataDir, { recursive: true });
   }
 
@@ -81,13 +94,7 @@ export class TestNode {
       `--node-name=${this.name}`,
       `--node-ip=${this.namespace.address}`,
     ];
-    const [program, args] = this.namespace.enter([
-      process.execPath,
-      join(root, 'dist/balsad.js'),
-      ...flags,
-      ...this.#flags,
-      ...once,
-    ]);
+    const [program, args] = this.namespace.enter([...this.#programs.balsad, ...flags, ...this.#flags, ...once]);
     // nsenter execs, so this pid is balsad's own.
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     this.#process = child;
@@ -182,8 +189,7 @@ export class TestNode {
 
   async balsactl(...args: string[]): Promise<CommandResult> {
     const [program, all] = this.namespace.enter([
-      process.execPath,
-      join(root, 'dist/balsactl.js'),
+      ...this.#programs.balsactl,
       `--kubeconfig=${this.kubeconfig}`,
       ...args,
     ]);
