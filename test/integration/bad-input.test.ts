@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { createAuthority, issue } from '../../daemon/cluster/pki/certificate.ts';
 import { createTestNode, eventually, requireRoot } from './cluster/test-node.ts';
 
 /** Each mistake a user or a machine makes gets the answer Kubernetes gives, and nothing is lost. */
@@ -86,6 +87,36 @@ await t.test('bodies that are not what they should be', async (t) => {
     status: 404,
     body: { message: 'pods "nobody" not found', details: { name: 'nobody', kind: 'pods' } },
   });
+});
+
+await t.test('credentials that do not count', async (t) => {
+  const pki = join(node.dataDir, 'pki');
+  const authority = { cert: readFileSync(`${pki}/ca.crt`, 'utf8'), key: readFileSync(`${pki}/ca.key`, 'utf8') };
+  const admin = { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['client' as const] };
+  const yesterday = new Date(Date.now() - 48 * 3600 * 1000);
+  const stranger = await createAuthority('kubernetes', new Date());
+  const cases = {
+    expired: await issue(authority, { ...admin, days: 1 }, yesterday),
+    'of another authority': await issue(stranger, { ...admin, days: 1 }, new Date()),
+  };
+  for (const [what, pair] of Object.entries(cases)) {
+    const [cert, key] = [join(node.directory, 'user.crt'), join(node.directory, 'user.key')];
+    writeFileSync(cert, pair.cert);
+    writeFileSync(key, pair.key);
+    const url = `https://${node.namespace.address}:6443/api/v1/namespaces/default/pods`;
+    const answer = await node.namespace.exec([
+      'curl',
+      '-sS',
+      '--cacert',
+      `${pki}/ca.crt`,
+      '--cert',
+      cert,
+      '--key',
+      key,
+      url,
+    ]);
+    t.match(JSON.parse(answer), { code: 401, reason: 'Unauthorized' }, `a certificate ${what}`);
+  }
 });
 
 await t.test('kubectl tells what is wrong with a manifest', async (t) => {
