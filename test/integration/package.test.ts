@@ -68,7 +68,7 @@ await t.test('systemd finds no fault with the unit', async (t) => {
   } catch (error) {
     const failure = error as { code?: string; stderr?: string };
     if (failure.code === 'ENOENT') t.comment('no systemd here');
-    else t.fail(failure.stderr);
+    else t.fail(failure.stderr ?? '');
   }
   t.match(unit, /^Type=notify$/m);
 });
