@@ -102,6 +102,18 @@ t.test('what does not fit a datagram is cut and marked; over TCP it comes whole'
   t.equal(whole.answers?.length, 200);
 });
 
+t.test('clients that take the first address are spread over the endpoints', async (t) => {
+  const { resolver } = createResolver();
+  const firsts = new Set<unknown>();
+  for (let count = 0; count < 50; count++) {
+    const { answers } = decode((await resolver.answer(question('many.default.svc.cluster.local', 'A'), 'tcp'))!);
+    const [first] = answers!;
+    firsts.add(first?.type === 'A' ? first.data : undefined);
+  }
+  // That 50 draws of 200 all meet fewer than 10 does not happen.
+  t.ok(firsts.size > 10);
+});
+
 t.test('EDNS is answered with EDNS; a version of the future is refused', async (t) => {
   const { resolver } = createResolver();
   const name = 'web.default.svc.cluster.local';

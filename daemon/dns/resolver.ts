@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Answer, DecodedPacket } from 'dns-packet';
 import { decode, encode } from 'dns-packet';
 import type { Logger } from '../log/logger.ts';
@@ -102,11 +103,8 @@ export class Resolver {
       return { ...forwarded, response: fit(query, forwarded.response, limit), zone: '.' };
     }
     const chased = answer.chase === undefined ? [] : await this.#chase(query, answer.chase);
-    return local({
-      ...withQuestionCase(answer, query),
-      authoritative: true,
-      answers: [...withQuestionCase(answer, query).answers, ...chased],
-    });
+    const asked = withQuestionCase(answer, query);
+    return local({ ...asked, authoritative: true, answers: [...spread(asked.answers), ...chased] });
   }
 
   async #forward(query: Query, message: Buffer): Promise<{ response: Buffer; plugin: string } | undefined> {
@@ -160,6 +158,17 @@ function withQuestionCase(answer: ZoneAnswer, query: Query): ZoneAnswer {
       'name' in record && record.name === lower ? { ...record, name: query.name } : record,
     ),
   };
+}
+
+/** Clients mostly take the first address: each gets another order. Aliases stay before what they lead to. */
+function spread(answers: readonly Answer[]): Answer[] {
+  const isAddress = ({ type }: Answer) => type === 'A' || type === 'AAAA';
+  const addresses = answers.filter(isAddress);
+  for (let last = addresses.length - 1; last > 0; last--) {
+    const other = randomInt(last + 1);
+    [addresses[last], addresses[other]] = [addresses[other]!, addresses[last]!];
+  }
+  return [...answers.filter((answer) => !isAddress(answer)), ...addresses];
 }
 
 function fit(query: Query, message: Buffer, limit: number): Buffer {
