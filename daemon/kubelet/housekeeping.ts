@@ -9,6 +9,7 @@ import type { NodeHealth } from './node/node-health.ts';
 import { podDirectory, podsDirectory } from './paths.ts';
 import type { PodLifecycleEvents } from './pods/lifecycle-events.ts';
 import type { PodWorkers } from './pods/pod-workers.ts';
+import { reclaimLocalPaths } from './volumes/local-path-reclaim.ts';
 
 interface Chore {
   readonly name: string;
@@ -50,6 +51,7 @@ export class Housekeeping {
       { name: 'remains of pods', everyMs: 2000, run: () => this.#removeRemains() },
       { name: 'logs', everyMs: 10_000, run: () => rotateLogs(context.runtime) },
       { name: 'eviction', everyMs: 10_000, run: () => eviction.check() },
+      { name: 'local volumes', everyMs: 15_000, run: () => reclaimLocalPaths(context.client, context.paths) },
       { name: 'images', everyMs: 300_000, run: async () => void (await collector.collect()) },
     ];
     for (const chore of chores) this.#repeat(chore);

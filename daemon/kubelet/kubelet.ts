@@ -25,6 +25,7 @@ import { ProbeManager } from './probes/probe-manager.ts';
 import type { ContainerRuntime, Image } from './runtime.ts';
 import { type ServingOptions, startKubeletServer } from './server/server.ts';
 import { StatusManager } from './status/status-manager.ts';
+import { rememberLocalPaths } from './volumes/local-path-reclaim.ts';
 import { createObjectSources } from './volumes/object-sources.ts';
 import { TokenManager } from './volumes/service-account-token.ts';
 import { createVolumeManager } from './volumes/volume-manager.ts';
@@ -106,7 +107,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     logger,
     paths,
     config: sources,
-    volumes: createVolumeManager(paths, sources),
+    volumes: createVolumeManager(paths, rememberLocalPaths(sources, paths)),
     images: createImageManager(runtime, sources, events),
     probes,
     status: new StatusManager(client, logger),
