@@ -108,7 +108,7 @@ async function run(): Promise<void> {
       const { voters, votersOutgoing, learners } = config;
       const member = [...voters, ...votersOutgoing, ...learners].includes(setup.memberId);
       // Who joins reads of the time before it belonged.
-      if (!member && belonged) tell({ type: 'removed' });
+      if (!member && belonged && voters.length > 0) tell({ type: 'removed' });
       belonged ||= member;
     },
     describeChange,

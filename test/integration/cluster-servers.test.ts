@@ -96,6 +96,14 @@ await t.test('after kill -9 of the leader writes go on and controllers run elsew
   );
 });
 
+await t.test('the dead server is no endpoint of the API any more', async () => {
+  const path = 'jsonpath={.endpoints[*].addresses[*]}';
+  await eventually('two endpoints', async () => {
+    const listed = await third.kubectl(['get', 'endpointslice', 'kubernetes', '-o', path]);
+    return listed === [first, third].map((node) => node.namespace.address).join(' ');
+  });
+});
+
 await t.test('the server that was killed comes back, without a token', async () => {
   await second.start();
   await eventually('it has caught up', async () =>

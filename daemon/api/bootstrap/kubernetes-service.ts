@@ -6,6 +6,7 @@ import type { Logger } from '../../log/logger.ts';
 import { cloneObject } from '../registry/clone-object.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ensure, reconcile } from './bootstrap.ts';
+import { ServerLeases } from './server-leases.ts';
 
 /** The first address of a range: what the `kubernetes` service has. */
 export function firstAddress(cidr: string): string {
@@ -28,10 +29,11 @@ export interface ServiceAddress {
 
 const labels = { component: 'apiserver', provider: 'kubernetes' };
 
-/** `default/kubernetes`: the API itself as a service, with this server among its endpoints. */
+/** `default/kubernetes`: the API itself as a service; its endpoints are the servers that live. */
 async function publishKubernetesService(
   registry: Registry,
-  { serviceCidr, advertiseAddress, port }: ServiceAddress,
+  { serviceCidr, port }: ServiceAddress,
+  leases: ServerLeases,
 ): Promise<void> {
   await ensure(registry, '', 'v1', 'services', {
     metadata: { name: 'kubernetes', namespace: 'default', labels },
@@ -42,79 +44,78 @@ async function publishKubernetesService(
       ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: port }],
     },
   } as KubernetesObject);
-  await updateEndpoints(registry, (addresses) => addresses.add(advertiseAddress), advertiseAddress, port);
+  await leases.renew();
+  await setEndpoints(registry, await leases.live(), port);
 }
 
 /** Takes this server out of the endpoints, as it does when it stops in order. */
-async function withdrawKubernetesService(registry: Registry, advertiseAddress: string, port: number): Promise<void> {
-  await updateEndpoints(registry, (addresses) => addresses.delete(advertiseAddress), undefined, port);
+async function withdrawKubernetesService(registry: Registry, leases: ServerLeases, port: number): Promise<void> {
+  await leases.withdraw();
+  await setEndpoints(registry, await leases.live(), port);
 }
 
+/** As often as kube-apiserver: a dead server is out of the endpoints within this and the time of its lease. */
 const repairMs = 10_000;
 
-/** Publishes the service and puts it back when someone takes it away. `stop` withdraws this server. */
+/**
+ * Publishes the service, puts it back when someone takes it away, and takes dead servers out of it. `stop` withdraws this
+ * server.
+ */
 export async function maintainKubernetesService(
   registry: Registry,
   address: ServiceAddress,
   logger: Logger,
 ): Promise<{ stop(): Promise<void> }> {
+  const leases = new ServerLeases(registry.store, address.advertiseAddress);
   const publish = () =>
-    publishKubernetesService(registry, address).catch((error: unknown) =>
+    publishKubernetesService(registry, address, leases).catch((error: unknown) =>
       // Such as a loopback address: the API itself serves all the same.
       logger.error({ err: error }, 'cannot publish the service default/kubernetes'),
     );
-  await publish();
-  const timer = setInterval(() => void publish(), repairMs);
+  let publishing = publish();
+  await publishing;
+  const timer = setInterval(() => {
+    publishing = publishing.then(publish);
+  }, repairMs);
   timer.unref();
   return {
     async stop() {
       clearInterval(timer);
-      await withdrawKubernetesService(registry, address.advertiseAddress, address.port).catch((error: unknown) =>
+      // What is under way must not put this server back.
+      await publishing;
+      await withdrawKubernetesService(registry, leases, address.port).catch((error: unknown) =>
         logger.warn({ err: error }, 'cannot withdraw the service default/kubernetes'),
       );
     },
   };
 }
 
-async function updateEndpoints(
-  registry: Registry,
-  change: (addresses: Set<string>) => void,
-  first: string | undefined,
-  port: number,
-): Promise<void> {
+async function setEndpoints(registry: Registry, addresses: readonly string[], port: number): Promise<void> {
   const ports = [{ name: 'https', port, protocol: 'TCP' }];
-  const nextAddresses = (current: readonly string[]): string[] => {
-    const addresses = new Set(current);
-    change(addresses);
-    return [...addresses].sort();
-  };
+  const subsets = addresses.length === 0 ? [] : [{ addresses: addresses.map((ip) => ({ ip })), ports }];
   const endpoints: Endpoints = {
     metadata: {
       name: 'kubernetes',
       namespace: 'default',
       labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
     },
-    ...(first === undefined ? {} : { subsets: [{ addresses: [{ ip: first }], ports }] }),
+    subsets,
   };
   const slice: EndpointSlice = {
     metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-    addressType: first?.includes(':') ? 'IPv6' : 'IPv4',
+    addressType: addresses[0]?.includes(':') ? 'IPv6' : 'IPv4',
     ports,
-    endpoints: first === undefined ? [] : [{ addresses: [first], conditions: { ready: true } }],
+    endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
   };
   try {
     await reconcile(registry, '', 'v1', 'endpoints', endpoints, (current) => {
       const next = cloneObject(current) as Endpoints;
-      const addresses = nextAddresses(
-        (next.subsets ?? []).flatMap((subset) => (subset.addresses ?? []).map(({ ip }) => ip)),
-      );
-      next.subsets = addresses.length === 0 ? [] : [{ addresses: addresses.map((ip) => ({ ip })), ports }];
+      next.subsets = subsets;
       return next;
     });
     await reconcile(registry, 'discovery.k8s.io', 'v1', 'endpointslices', slice, (current) => {
       const next = cloneObject(current) as EndpointSlice;
-      const addresses = nextAddresses((next.endpoints ?? []).flatMap((endpoint) => endpoint.addresses));
-      next.endpoints = addresses.map((address) => ({ addresses: [address], conditions: { ready: true } }));
+      next.endpoints = slice.endpoints;
       next.ports = ports;
       return next;
     });

@@ -12,16 +12,19 @@ const sayEveryMs = 10_000;
 export async function becomeVoter(running: RunningStore, logger: Logger): Promise<void> {
   const { store, membership, memberId } = running;
   let said = performance.now();
+  const say = (why: string): void => {
+    if (performance.now() - said < sayEveryMs) return;
+    said = performance.now();
+    logger.info({ why }, 'not yet a voter of the store');
+  };
   for (;;) {
     const own = (await store.members()).find((member) => member.id === memberId);
     if (own !== undefined && !own.isLearner) return;
     try {
-      if (own !== undefined) await membership.promote(memberId);
+      if (own === undefined) say('no word from the other members: are they up, and was this one not removed?');
+      else await membership.promote(memberId);
     } catch (error) {
-      if (performance.now() - said > sayEveryMs) {
-        said = performance.now();
-        logger.info({ why: (error as Error).message }, 'not yet a voter of the store');
-      }
+      say((error as Error).message);
     }
     await delay(everyMs);
   }
