@@ -8,7 +8,6 @@ import { deriveClusterId, deriveMemberId, type Identity, loadIdentity, randomTok
 import type { MembershipChanges } from './membership.ts';
 import { openStore } from './native.ts';
 import { RaftThread } from './raft-thread.ts';
-import type { MemberRecord } from './raft-thread-protocol.ts';
 import type { Store } from './store.ts';
 
 /** PEM certificates; `ca` is what the other side must show a certificate of. */
@@ -81,7 +80,7 @@ export interface RunningStore {
 export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise<RunningStore> {
   const { logger, nodeName, dataDir } = options;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const { identity, bootstrap } = establish(options);
+  const identity = establish(options);
   const directory = join(dataDir, 'db');
   const native = openStore(directory, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes });
   native.setIdentity(identity.clusterId, BigInt(identity.memberId));
@@ -102,8 +101,8 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
       reads: options.reads ?? 'quorum',
       autoCompaction: options.autoCompaction ?? 300,
       peer: peerListen && { listen: { host: peerListen.host, port: peerListen.port }, tls: peerListen.tls },
-      bootstrap,
-      knownPeers: options.join?.members.map((member) => ({ ...member, clientUrls: [] })) ?? [],
+      bootstrap: identity.bootstrap,
+      knownPeers: identity.joined ?? [],
       logLevel: logger.level,
     },
     {
@@ -162,38 +161,39 @@ export async function startEmbeddedStore(options: EmbeddedStoreOptions): Promise
   };
 }
 
-/** Who this member is, and, at the first start of a new cluster, who all its members are. */
-function establish(options: EmbeddedStoreOptions): { identity: Identity; bootstrap: MemberRecord[] | undefined } {
+/** Who this member is: as it was the last time, or chosen now. */
+function establish(options: EmbeddedStoreOptions): Identity {
   const file = join(options.dataDir, 'member.json');
   const known = loadIdentity(file);
+  if (known !== undefined) return known;
+  const identity = options.join === undefined ? foundCluster(options) : joinCluster(options.join);
+  saveIdentity(file, identity);
+  return identity;
+}
+
+function joinCluster({ memberId, clusterId, members }: NonNullable<EmbeddedStoreOptions['join']>): Identity {
+  return { memberId, clusterId, joined: members.map((member) => ({ ...member, clientUrls: [] })) };
+}
+
+function foundCluster(options: EmbeddedStoreOptions): Identity {
+  const { nodeName } = options;
+  const own = { name: nodeName, peerUrls: options.peerUrls ?? listenUrls(options.peerListen) };
+  const initial = options.initialMembers ?? [own];
+  if (initial.length > 1 && options.clusterToken === undefined) {
+    throw new Error('a cluster of several members needs a cluster token, the same on each');
+  }
   const token = options.clusterToken ?? randomToken();
-  const own = { name: options.nodeName, peerUrls: options.peerUrls ?? listenUrls(options.peerListen) };
-  const clientUrls = options.clientUrls ?? listenUrls(options.clientListen);
-  const members = (options.initialMembers ?? [own]).map(({ name, peerUrls }) => ({
+  const bootstrap = initial.map(({ name, peerUrls }) => ({
     id: deriveMemberId(name, peerUrls, token),
     name,
     peerUrls,
-    clientUrls: name === options.nodeName ? clientUrls : [],
+    // The same on every member; each makes its own known later. A single one may do so at once.
+    clientUrls: initial.length === 1 ? (options.clientUrls ?? listenUrls(options.clientListen)) : [],
   }));
-  if (known !== undefined) {
-    // A first start that was cut off before the log began has an identity already, and begins it now.
-    const again = members.map((each) => (each.name === options.nodeName ? { ...each, id: known.memberId } : each));
-    return { identity: known, bootstrap: options.join === undefined ? again : undefined };
-  }
-  if (members.length > 1 && options.clusterToken === undefined) {
-    throw new Error('a cluster of several members needs a cluster token, the same on each');
-  }
-  if (options.join !== undefined) {
-    const { memberId, clusterId } = options.join;
-    saveIdentity(file, { memberId, clusterId });
-    return { identity: { memberId, clusterId }, bootstrap: undefined };
-  }
-  const self = members.find((member) => member.name === options.nodeName);
-  if (self === undefined) throw new Error(`the initial members do not name this node, ${options.nodeName}`);
-  const ids = members.map((member) => member.id);
-  const identity = { memberId: self.id, clusterId: deriveClusterId(ids, token) };
-  saveIdentity(file, identity);
-  return { identity, bootstrap: members };
+  const self = bootstrap.find((member) => member.name === nodeName);
+  if (self === undefined) throw new Error(`the initial members do not name this node, ${nodeName}`);
+  const ids = bootstrap.map((member) => member.id);
+  return { memberId: self.id, clusterId: deriveClusterId(ids, token), bootstrap };
 }
 
 function listenUrls(listen: Listen | undefined): string[] {
