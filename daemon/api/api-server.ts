@@ -211,6 +211,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const customResources: CustomResources = new CustomResources(
     registry,
     openApi,
+    webhookClient,
     (rows) => {
       discovery.update(rows);
       const custom = rows.filter(({ handle }) => !builtInGroups.has(handle.group));

@@ -6,6 +6,7 @@ import type {
   CustomResourceDefinitionCondition,
 } from '../../apimachinery/types/apiextensions-v1.ts';
 import type { Logger } from '../../log/logger.ts';
+import type { WebhookClient } from '../admission/webhook/webhook-client.ts';
 import type { OpenApi } from '../openapi/openapi.ts';
 import { cloneObject } from '../registry/clone-object.ts';
 import { jsonEqual } from '../registry/deep-equal.ts';
@@ -47,6 +48,7 @@ const asServer: WriteRequest = {
 export class CustomResources {
   readonly #registry: Registry;
   readonly #openApi: OpenApi;
+  readonly #client: WebhookClient;
   readonly #onRows: (rows: readonly ResourceRow[]) => void;
   readonly #logger: Logger;
   readonly #scope = String(++scopes);
@@ -59,7 +61,14 @@ export class CustomResources {
   #stopped = false;
 
   /** `onRows`: told of what is served whenever that changes. */
-  constructor(registry: Registry, openApi: OpenApi, onRows: (rows: readonly ResourceRow[]) => void, logger: Logger) {
+  constructor(
+    registry: Registry,
+    openApi: OpenApi,
+    client: WebhookClient,
+    onRows: (rows: readonly ResourceRow[]) => void,
+    logger: Logger,
+  ) {
+    this.#client = client;
     this.#registry = registry;
     this.#openApi = openApi;
     this.#onRows = onRows;
@@ -234,7 +243,7 @@ export class CustomResources {
     const name = crd.metadata.name!;
     const installed = this.#installed.get(name);
     if (installed !== undefined && jsonEqual(installed.spec, crd.spec)) return;
-    const { storage, served } = customRows(crd, this.#scope);
+    const { storage, served } = customRows(crd, this.#scope, this.#client);
     await this.#registry.install(storage, served);
     this.#installed.set(name, { spec: crd.spec, storage, served });
     this.#publish();

@@ -4,6 +4,7 @@ import type {
   CustomResourceDefinitionVersion,
   CustomResourceSubresourceScale,
 } from '../../apimachinery/types/apiextensions-v1.ts';
+import type { WebhookClient } from '../admission/webhook/webhook-client.ts';
 import { customPrefix, setCustomDefinition } from '../codec/custom-definitions.ts';
 import { cloneObject } from '../registry/clone-object.ts';
 import type { FieldError, ResourceRow, ScalePaths, UpdateStrategy } from '../resources/resource-row.ts';
@@ -13,6 +14,7 @@ import { dns1123Subdomain } from '../validation/names.ts';
 import { validateObjectMeta } from '../validation/object-meta.ts';
 import { applyDefaults, dropNulls, hasDefaults } from './coerce.ts';
 import { customColumns } from './columns.ts';
+import { type Convert, webhookConversion } from './conversion.ts';
 import { customDecoder } from './decode.ts';
 import { compileJsonPath } from './json-path.ts';
 import { type JsonObject, type JsonSchema, schemaOf } from './json-schema.ts';
@@ -139,13 +141,14 @@ function selectableOf(version: CustomResourceDefinitionVersion): Pick<ResourceRo
 export function customRows(
   crd: CustomResourceDefinition,
   scope: string,
+  client?: WebhookClient,
 ): { readonly storage: ResourceRow; readonly served: readonly ResourceRow[] } {
   const storageVersion = crd.spec.versions.find((version) => version.storage);
   if (storageVersion === undefined) throw new Error(`${crd.metadata.name}: no storage version`);
-  const storage = rowOf(crd, storageVersion, scope, undefined);
+  const storage = rowOf(crd, storageVersion, scope, undefined, client);
   const others = crd.spec.versions
     .filter((version) => version.served && version !== storageVersion)
-    .map((version) => rowOf(crd, version, scope, storage.handle));
+    .map((version) => rowOf(crd, version, scope, storage.handle, client));
   return { storage, served: storageVersion.served ? [storage, ...others] : others };
 }
 
@@ -154,6 +157,7 @@ function rowOf(
   version: CustomResourceDefinitionVersion,
   scope: string,
   storedHandle: Resource | undefined,
+  client: WebhookClient | undefined,
 ): ResourceRow {
   const { group, names } = crd.spec;
   const handle = handleOf(crd, version, scope);
@@ -170,6 +174,19 @@ function rowOf(
     Object.assign(object, value, { metadata });
   };
   const apiVersion = apiVersionOf(handle);
+  const { conversion } = crd.spec;
+  const byWebhook =
+    conversion?.strategy === 'Webhook' && client !== undefined
+      ? webhookConversion(client, conversion, handle)
+      : undefined;
+  const convert: Convert | undefined =
+    byWebhook === undefined
+      ? undefined
+      : async (objects) => {
+          const converted = await byWebhook(objects);
+          for (const object of converted) defaults(object);
+          return converted;
+        };
   const inThisVersion = (object: KubernetesObject, own: string): KubernetesObject => {
     const copy = cloneObject(object);
     copy.apiVersion = own;
@@ -192,9 +209,12 @@ function rowOf(
     hasGeneration: true,
     defaults,
     normalizeStored: (object) => {
+      // What only a webhook can convert stays what it is until that is asked.
+      if (convert !== undefined && object.apiVersion !== apiVersion) return;
       object.apiVersion = apiVersion;
       defaults(object);
     },
+    ...(convert === undefined ? {} : { convert }),
     prepareForCreate: (object) => {
       if (hasStatus) delete (object as JsonObject)['status'];
     },

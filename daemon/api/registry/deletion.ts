@@ -6,7 +6,7 @@ import type { ResourceRow } from '../resources/resource-row.ts';
 import { badRequest, conflict, modified, notFound, successStatus } from '../status-errors.ts';
 import { cloneObject } from './clone-object.ts';
 import type { ObjectStore } from './object-store.ts';
-import { cacheKey, type StoredObject } from './stored-object.ts';
+import { cacheKey, type StoredObject, viewOf } from './stored-object.ts';
 import type { WriteRequest } from './writes.ts';
 
 export interface DeleteRequest {
@@ -56,7 +56,7 @@ export class Deletion {
     let current = await this.#objects.current(row, key);
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       if (current === undefined) throw notFound(row.handle, name);
-      const view = current.viewAs(row);
+      const view = await viewOf(current, row);
       checkPreconditions(row, name, view.object, options.preconditions);
       const admission = {
         operation: 'DELETE' as const,

@@ -3,7 +3,7 @@ import { type KeyValue, type Store, StoreError } from '../../store/store.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { alreadyExists, entityTooLarge, internalError, serviceUnavailable, timeout } from '../status-errors.ts';
 import { type CacheHub, storeKey } from './cache-hub.ts';
-import { encodeForStore, StoredObject } from './stored-object.ts';
+import { encodeForStore, StoredObject, viewOf } from './stored-object.ts';
 
 /** Largest object the store takes in one request, in bytes: etcd's own limit. */
 const maxObjectBytes = 1.5 * 1024 * 1024;
@@ -39,7 +39,7 @@ export class ObjectStore {
     object: KubernetesObject,
     lease?: bigint,
   ): Promise<StoredObject> {
-    const { stored, value, decoded } = this.#encode(row, object);
+    const { stored, value, decoded } = await this.#encode(row, object);
     const storedKey = storeKey(stored, key);
     const result = await this.#call(() =>
       this.#store.txn({
@@ -49,7 +49,7 @@ export class ObjectStore {
       }),
     );
     if (!result.succeeded) throw alreadyExists(row.handle, name);
-    return this.#wrote(stored, key, result.revision, value, decoded).viewAs(row);
+    return viewOf(this.#wrote(stored, key, result.revision, value, decoded), row);
   }
 
   /** Replaces `current`. Yields the newer object instead when it has been replaced since, undefined when it is gone. */
@@ -59,7 +59,7 @@ export class ObjectStore {
     object: KubernetesObject,
     lease?: bigint,
   ): Promise<{ written: StoredObject } | { newer: StoredObject | undefined }> {
-    const { stored, value, decoded } = this.#encode(row, object);
+    const { stored, value, decoded } = await this.#encode(row, object);
     const key = storeKey(stored, current.key);
     const result = await this.#call(() =>
       this.#store.txn({
@@ -69,7 +69,7 @@ export class ObjectStore {
       }),
     );
     if (!result.succeeded) return { newer: this.#newer(stored, current.key, result.responses[0]) };
-    return { written: this.#wrote(stored, current.key, result.revision, value, decoded).viewAs(row) };
+    return { written: await viewOf(this.#wrote(stored, current.key, result.revision, value, decoded), row) };
   }
 
   /** Deletes `current`; as `replace` when it has changed since. */
@@ -86,9 +86,14 @@ export class ObjectStore {
     return { revision: result.revision };
   }
 
-  #encode(row: ResourceRow, object: KubernetesObject) {
+  async #encode(row: ResourceRow, object: KubernetesObject) {
     const stored = this.#hub.cacheOf(row).row;
-    const decoded = row.stored === undefined ? object : row.stored.toStored(object);
+    const decoded =
+      row.stored === undefined
+        ? object
+        : stored.convert === undefined
+          ? row.stored.toStored(object)
+          : (await stored.convert([object]))[0]!;
     const value = encodeForStore(stored, decoded);
     if (value.length > maxObjectBytes) throw entityTooLarge(maxObjectBytes);
     return { stored, value, decoded };

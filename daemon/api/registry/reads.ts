@@ -15,7 +15,7 @@ import { type ContinueToken, decodeContinue, encodeContinue } from './continue-t
 import type { ReadBarrier } from './read-barrier.ts';
 import type { ResourceCache } from './resource-cache.ts';
 import { type Selection, selects } from './selection.ts';
-import { cacheKey, type StoredObject } from './stored-object.ts';
+import { cacheKey, type StoredObject, viewOf, viewsOf } from './stored-object.ts';
 
 export interface ListQuery {
   readonly selection: Selection;
@@ -54,7 +54,7 @@ export class Reads {
     await this.reach(resourceVersion);
     const stored = this.#hub.cacheOf(row).get(cacheKey(namespace, name));
     if (stored === undefined) throw notFound(row.handle, name);
-    return stored.viewAs(row);
+    return viewOf(stored, row);
   }
 
   async list(query: ListQuery): Promise<ListPage> {
@@ -108,18 +108,18 @@ export class Reads {
     return all.filter((stored) => selects(selection, stored));
   }
 
-  #page(
+  async #page(
     selection: Selection,
     selected: readonly StoredObject[],
     revision: number,
     limit: number,
     after: string,
-  ): ListPage {
+  ): Promise<ListPage> {
     const from = after === '' ? 0 : firstAfter(selected, after);
     const to = limit > 0 ? Math.min(selected.length, from + limit) : selected.length;
     const items = from === 0 && to === selected.length ? selected : selected.slice(from, to);
     const { row } = selection;
-    const viewed = row.stored === undefined ? items : items.map((stored) => stored.viewAs(row));
+    const viewed = await viewsOf(items, row);
     if (to === selected.length) return { row, items: viewed, revision };
     return {
       row,
@@ -187,7 +187,7 @@ export class Reads {
       if (!page.more || last === undefined || (limit > 0 && selected.length > limit)) break;
       key = Buffer.concat([last.key, Buffer.from([0])]);
     }
-    const result = this.#page(selection, selected, revision, limit, '');
+    const result = await this.#page(selection, selected, revision, limit, '');
     return result.remaining === undefined ? result : { ...result, remaining: count - limit };
   }
 }

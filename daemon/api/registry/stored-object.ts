@@ -122,8 +122,17 @@ export class StoredObject<T extends KubernetesObject = KubernetesObject> {
     return new StoredObject<T>(this.row, this.key, revision, encodeForStore(this.row, copy), copy);
   }
 
+  /** What a conversion elsewhere has made of this object for `row`. */
+  keepView(row: ResourceRow, object: KubernetesObject): void {
+    object.metadata = { ...object.metadata, resourceVersion: String(this.revision) };
+    this.#views ??= new Map();
+    this.#views.set(row, new StoredObject(row, this.key, this.revision, encodeForStore(row, object), object));
+  }
+
   /** This object in another served version of its kind. */
   viewAs(row: ResourceRow): StoredObject {
+    // Not converted yet: who shows it to a client has to use `viewsOf`.
+    if (row.convert !== undefined) return this.#views?.get(row) ?? this;
     if (row === this.row || row.stored === undefined) return this;
     this.#views ??= new Map();
     let view = this.#views.get(row);
@@ -135,6 +144,24 @@ export class StoredObject<T extends KubernetesObject = KubernetesObject> {
     }
     return view;
   }
+}
+
+/** As `viewAs` of each, where the conversion may take a call to another program. */
+export async function viewsOf(objects: readonly StoredObject[], row: ResourceRow): Promise<readonly StoredObject[]> {
+  if (row.convert === undefined) {
+    return row.stored === undefined ? objects : objects.map((stored) => stored.viewAs(row));
+  }
+  const version = apiVersionOf(row.handle);
+  const missing = objects.filter((stored) => stored.viewAs(row).object.apiVersion !== version);
+  if (missing.length > 0) {
+    const converted = await row.convert(missing.map(({ object }) => object));
+    for (const [index, stored] of missing.entries()) stored.keepView(row, converted[index]!);
+  }
+  return objects.map((stored) => stored.viewAs(row));
+}
+
+export async function viewOf(stored: StoredObject, row: ResourceRow): Promise<StoredObject> {
+  return (await viewsOf([stored], row))[0]!;
 }
 
 function typeFirst(row: ResourceRow, object: KubernetesObject): KubernetesObject {

@@ -1,9 +1,10 @@
 import type { ApiError } from '../../apimachinery/api-error.ts';
 import { apiVersionOf, type KubernetesObject } from '../../apimachinery/resource.ts';
-import { timeout, tooLargeResourceVersion, tooOldResourceVersion } from '../status-errors.ts';
+import { timeout, toApiError, tooLargeResourceVersion, tooOldResourceVersion } from '../status-errors.ts';
 import type { CacheHub } from './cache-hub.ts';
 import { parseRevision, type Reads } from './reads.ts';
 import { type SelectedEvent, type Selection, selectEvent, selects } from './selection.ts';
+import { viewsOf } from './stored-object.ts';
 import { type WatchBatch, WatchGroups } from './watch-groups.ts';
 
 export interface WatchQuery {
@@ -51,8 +52,9 @@ export class Watches {
   }
 
   /** Starts a watch; returns the function that ends it without further calls to the sink. */
-  async watch(query: WatchQuery, sink: WatchSink): Promise<() => void> {
+  async watch(query: WatchQuery, asked: WatchSink): Promise<() => void> {
     const { selection } = query;
+    const sink = selection.row.convert === undefined ? asked : convertingSink(selection, asked);
     const cache = this.#hub.cacheOf(selection.row);
     const version = query.resourceVersion ?? '';
     const from = parseRevision(version);
@@ -123,6 +125,33 @@ export class Watches {
     }
     return close;
   }
+}
+
+/** Converts what a watch sees, in order: a conversion that fails ends the watch. */
+function convertingSink({ row }: Selection, sink: WatchSink): WatchSink {
+  let last: Promise<void> = Promise.resolve();
+  let over = false;
+  const then = (step: () => Promise<void> | void): void => {
+    last = last
+      .then(() => (over ? undefined : step()))
+      .catch((error: unknown) => {
+        over = true;
+        sink.onEnd(toApiError(error));
+      });
+  };
+  return {
+    onBatch: ({ events }) =>
+      then(async () => {
+        const views = await viewsOf(
+          events.map(({ object }) => object),
+          row,
+        );
+        const converted = events.map(({ type }, index) => ({ type, object: views[index]! }));
+        sink.onBatch({ events: converted, encoded: new Map() });
+      }),
+    onBookmark: (object) => then(() => sink.onBookmark(object)),
+    onEnd: (error) => then(() => sink.onEnd(error)),
+  };
 }
 
 function bookmarkObject(selection: Selection, revision: number, initialEnd: boolean): KubernetesObject {

@@ -22,7 +22,7 @@ import { generatedName } from './generated-name.ts';
 import { keepSystemMetadata, mayBeRemoved, metadataChanges, nameMismatch, setNamespace } from './object-metadata.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { Reservation, Reserve } from './service-reservations.ts';
-import { cacheKey, encodeForStore, StoredObject } from './stored-object.ts';
+import { cacheKey, encodeForStore, StoredObject, viewOf } from './stored-object.ts';
 import { strategyOf } from './update-strategy.ts';
 
 /** Who writes, and how. */
@@ -277,7 +277,7 @@ export class Writes {
         fresh = true;
         if (current === undefined) throw notFound(row.handle, name);
       }
-      const view = current.viewAs(row);
+      const view = await viewOf(current, row);
       let prepared: { next: KubernetesObject; held: Reservation | undefined } | undefined;
       try {
         prepared = await this.#prepareUpdate(target, view.object, await compute(view.object), write);

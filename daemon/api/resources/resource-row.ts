@@ -90,6 +90,11 @@ export interface ResourceRow<T extends KubernetesObject = KubernetesObject> exte
   readonly subresourceStrategies?: Readonly<Record<string, UpdateStrategy<T>>>;
   /** How this served version reads and writes the objects of another version, the one that is stored. */
   readonly stored?: StoredAs<T>;
+  /**
+   * Converts objects of other versions of the kind to this row's, where that takes a call to another program; `stored` then
+   * only names the stored version.
+   */
+  readonly convert?: (objects: readonly KubernetesObject[]) => Promise<KubernetesObject[]>;
   /** Where the scale subresource finds its numbers: absent, the resource has none. */
   readonly scale?: ScalePaths<T>;
   /** Kind keeps `metadata.generation`: 1 at first, bumped when anything but metadata and status changes. */
