@@ -155,3 +155,27 @@ t.test('certificates: who approves, who signs, and no way to become an administr
     `certificatesigningrequests.certificates.k8s.io "dev" is forbidden: user not permitted to sign requests with signerName "${client}"`,
   );
 });
+
+t.test('a StatefulSet mounts what its claim templates make', async (t) => {
+  const labels = { app: 'db' };
+  const mounting = (name: string) => ({ name: 'c', image: 'i', volumeMounts: [{ name, mountPath: '/data' }] });
+  const set = (mounted: string) => ({
+    metadata: { name: 'db' },
+    spec: {
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [mounting(mounted)] } },
+      volumeClaimTemplates: [
+        {
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } },
+        },
+      ],
+    },
+  });
+  const path = '/apis/apps/v1/namespaces/default/statefulsets';
+  t.equal(
+    (await http.post(path, set('other'))).body.message,
+    'StatefulSet.apps "db" is invalid: spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other"',
+  );
+  t.equal((await http.post(path, set('data'))).code, 201);
+});

@@ -191,8 +191,17 @@ export function validateStatefulSet({ spec }: StatefulSet, errors: Errors): void
   validateCount(spec.minReadySeconds, 'spec.minReadySeconds', errors);
   validateCount(spec.ordinals?.start, 'spec.ordinals.start', errors);
   const valid = validateSelector(spec.selector, 'statefulset', errors);
-  validateTemplate(spec.template, spec.selector, valid, errors);
+  validateTemplate(withClaims(spec), spec.selector, valid, errors);
   forbidDeadline(spec.template, 'StatefulSet', errors);
+}
+
+/** The template as its pods get it: the claims that are made for each are volumes that containers may mount. */
+function withClaims({ template, volumeClaimTemplates = [] }: StatefulSet['spec']): PodTemplateSpec {
+  if (volumeClaimTemplates.length === 0) return template;
+  const names = volumeClaimTemplates.map(({ metadata }) => metadata.name ?? '');
+  const own = (template.spec.volumes ?? []).filter(({ name }) => !names.includes(name));
+  const claims = names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...template, spec: { ...template.spec, volumes: [...own, ...claims] } };
 }
 
 const statefulSetChanges = [
