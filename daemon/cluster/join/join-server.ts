@@ -16,6 +16,8 @@ import type { ApiClient } from '../../client/api-client.ts';
 import type { Config } from '../../config/config.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { RunningStore } from '../../store/embedded.ts';
+import { GrpcError } from '../../store/grpc/status.ts';
+import type { Member } from '../../store/store.ts';
 import { sign } from '../pki/certificate.ts';
 import { type AgentLeafRow, agentLeafRows, authorityRows } from '../pki/layout.ts';
 import { leafDays, type Pki } from '../pki/pki.ts';
@@ -77,9 +79,26 @@ class Joins {
     await this.#admit('server', request);
     const { membership, store, clusterId } = this.#options.store;
     // What a join left behind that was cut off: a member that has never started.
-    for (const member of await store.members())
-      if (member.name === '' && member.peerUrls.includes(request.peerUrl)) await membership.remove(member.id);
-    const added = await membership.add([request.peerUrl], true);
+    for (const member of await store.members()) {
+      if (!member.peerUrls.includes(request.peerUrl)) continue;
+      if (member.name !== '')
+        throw new Refusal(
+          status.ALREADY_EXISTS,
+          `${request.peerUrl} is that of the member ${member.name}: if it is gone for good, \`balsactl member remove ${member.name}\` first`,
+        );
+      await membership.remove(member.id);
+    }
+    let added: Member;
+    try {
+      added = await membership.add([request.peerUrl], true);
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error;
+      // Most often: another server is still a learner.
+      throw new Refusal(
+        status.FAILED_PRECONDITION,
+        `${error.message.replace(/^etcdserver: /, '')}; see \`balsactl member list\``,
+      );
+    }
     const members = (await store.members()).map(({ id, name, peerUrls }) => ({ id, name, peerUrls: [...peerUrls] }));
     return { settings: await this.#settings(), memberId: added.id, clusterId, members, files: this.#files() };
   }
