@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../daemon/version.ts';
 import { addApply } from './commands/apply.ts';
 import { addDelete } from './commands/delete.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addGet } from './commands/get.ts';
 import { addLogs } from './commands/logs.ts';
 import { addMember } from './commands/member.ts';
@@ -17,7 +18,7 @@ const program = new Command('balsactl')
   .showHelpAfterError('hint: balsactl help <command>')
   .exitOverride();
 
-for (const add of [addStatus, addGet, addApply, addDelete, addLogs, addToken, addMember]) add(program);
+for (const add of [addStatus, addGet, addApply, addDelete, addLogs, addToken, addMember, addDoctor]) add(program);
 for (const command of program.commands) for (const each of [command, ...command.commands]) each.exitOverride();
 
 try {
