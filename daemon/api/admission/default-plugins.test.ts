@@ -179,3 +179,24 @@ t.test('a StatefulSet mounts what its claim templates make', async (t) => {
   );
   t.equal((await http.post(path, set('data'))).code, 201);
 });
+
+t.test('a kubelet gets tokens for the pods of its own node alone', async (t) => {
+  const kubelet = new TestingHttp(server, server.clientCertificate('system:node:n1', ['system:nodes']));
+  t.teardown(() => kubelet.close());
+  const bind = async (name: string, nodeName: string): Promise<string> => {
+    await http.post(pods, { metadata: { name }, spec: { nodeName, containers } });
+    return (await http.get(`${pods}/${name}`)).body.metadata.uid;
+  };
+  const own = await bind('own', 'n1');
+  const other = await bind('other', 'n2');
+  const token = async (boundObjectRef?: object) => {
+    const path = '/api/v1/namespaces/default/serviceaccounts/default/token';
+    const { code, body } = await kubelet.post(path, { spec: { boundObjectRef } });
+    return code === 201 ? 'a token' : String(body.message).replace(/^.* is forbidden: /, '');
+  };
+  const pod = (name: string, uid?: string) => ({ apiVersion: 'v1', kind: 'Pod', name, uid });
+  t.equal(await token(), 'node requested token not bound to a pod');
+  t.equal(await token(pod('own')), 'node requested token with a pod binding without a uid');
+  t.equal(await token(pod('other', other)), 'node requested token bound to a pod scheduled on a different node');
+  t.equal(await token(pod('own', own)), 'a token');
+});

@@ -2,8 +2,9 @@ import { formatTime } from '../../apimachinery/time.ts';
 import type { TokenRequest, TokenReview } from '../../apimachinery/types/authentication-v1.ts';
 import type { Pod, ServiceAccount } from '../../apimachinery/types/core-v1.ts';
 import type { BoundObject, ServiceAccountTokens } from '../authentication/service-account-token.ts';
+import { nodeNameOf } from '../authorization/node.ts';
 import type { CreatedSubresource, SubresourceCreate, VirtualResource } from '../resource-api.ts';
-import { badRequest, conflict, invalid, notFound } from '../status-errors.ts';
+import { badRequest, conflict, forbidden, invalid, notFound } from '../status-errors.ts';
 
 const authentication = { group: 'authentication.k8s.io', version: 'v1' };
 const minSeconds = 600;
@@ -24,7 +25,7 @@ export function tokenRequests(tokens: ServiceAccountTokens, apiAudiences: readon
 }
 
 async function issue(
-  { api, row, namespace, name, body }: SubresourceCreate,
+  { api, row, namespace, name, body, write }: SubresourceCreate,
   tokens: ServiceAccountTokens,
   apiAudiences: readonly string[],
 ): Promise<object> {
@@ -42,6 +43,14 @@ async function issue(
   if (seconds > maxSeconds) throw wrongExpiry('may not specify a duration larger than 2^32 seconds');
   const audiences = request.spec?.audiences?.length ? request.spec.audiences : apiAudiences;
   const reference = request.spec?.boundObjectRef;
+  // A kubelet gets tokens for what runs on its node alone, and only as long as that is there.
+  const requester = nodeNameOf(write.identity);
+  if (requester !== undefined) {
+    if (reference?.apiVersion !== 'v1' || reference.kind !== 'Pod' || !reference.name) {
+      throw forbidden(row.handle, name, 'node requested token not bound to a pod');
+    }
+    if (!reference.uid) throw forbidden(row.handle, name, 'node requested token with a pod binding without a uid');
+  }
   let bound: BoundObject | undefined;
   let node: { name: string; uid: string } | undefined;
   if (reference !== undefined) {
@@ -71,6 +80,9 @@ async function issue(
         );
       }
       const nodeName = pod.spec?.nodeName;
+      if (requester !== undefined && nodeName !== requester) {
+        throw forbidden(row.handle, name, 'node requested token bound to a pod scheduled on a different node');
+      }
       if (nodeName) {
         const found = api.registry.objects.cached(api.registry.require('', 'v1', 'nodes'), nodeName);
         node = { name: nodeName, uid: found?.object.metadata?.uid ?? '' };
