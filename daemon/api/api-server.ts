@@ -5,6 +5,7 @@ import type { Logger } from '../log/logger.ts';
 import type { Store } from '../store/store.ts';
 import { AdmissionChain } from './admission/admission.ts';
 import { defaultPlugins } from './admission/default-plugins.ts';
+import { MutatingPolicies } from './admission/policy/mutating-policies.ts';
 import { keepPolicyStatus } from './admission/policy/policy-status.ts';
 import { ValidatingPolicies } from './admission/policy/validating-policies.ts';
 import { AdmissionVariables } from './admission/policy/variables.ts';
@@ -103,6 +104,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     () => admissionVariables,
     logger,
   );
+  const mutatingPolicies: MutatingPolicies = new MutatingPolicies(
+    () => registry,
+    () => admissionVariables,
+  );
   const policies: ValidatingPolicies = new ValidatingPolicies(
     () => registry,
     () => admissionVariables,
@@ -117,7 +122,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
         customResources: () => customResources,
         rbac: () => rbac,
         authorizer: () => authorizer,
-        dynamic: [webhooks.mutating, policies.plugin, webhooks.validating],
+        dynamic: [mutatingPolicies.plugin, webhooks.mutating, policies.plugin, webhooks.validating],
       }),
     ),
     logger,

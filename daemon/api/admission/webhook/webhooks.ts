@@ -19,6 +19,7 @@ import { forbidden, internalError } from '../../status-errors.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import { matchConditionsHold, PolicyEvaluationError } from '../policy/match-conditions.ts';
 import type { AdmissionVariables } from '../policy/variables.ts';
+import { replaceObject } from '../replace-object.ts';
 import { inVersionOf, type ReviewResponse, readResponse, reviewRequest } from './admission-review.ts';
 import { matchRequest } from './matching.ts';
 import { WebhookCallError, type WebhookClient } from './webhook-client.ts';
@@ -131,20 +132,7 @@ export class Webhooks {
         `failed to apply JSON patch of webhook ${JSON.stringify(webhook.name)}: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
-    const next = inVersionOf(shown, row, patched)!;
-    const target = request.object as Record<string, unknown>;
-    for (const name of Object.keys(target)) if (name !== 'metadata') delete target[name];
-    const { metadata: nextMetadata = {}, ...rest } = next as Record<string, unknown>;
-    // The writer holds on to the metadata object: it is filled anew rather than replaced.
-    target['metadata'] ??= {};
-    const metadata = target['metadata'] as Record<string, unknown>;
-    for (const name of Object.keys(metadata)) delete metadata[name];
-    Object.assign(metadata, nextMetadata);
-    Object.assign(target, rest);
-    row.defaults?.(request.object!);
-    if (request.object!.metadata !== metadata) {
-      throw new Error('defaults must keep the metadata object');
-    }
+    replaceObject(request, inVersionOf(shown, row, patched)!);
   }
 
   #validate(request: AdmissionRequest): void | Promise<void> {
