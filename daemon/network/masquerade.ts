@@ -3,19 +3,17 @@ import type { Netlink, NftablesExpression, NftablesFamily, NftablesOperation } f
 import { type Prefix, parsePrefix } from '../proxy/nftables/addresses.ts';
 import {
   accept,
-  bitwise,
-  compare,
   concatenatedType,
   dataTypes,
   firstRegister,
   hooks,
   inSet,
-  loadPayload,
   masquerade,
   priorities,
   setFlags,
   verdict,
 } from '../proxy/nftables/expressions.ts';
+import { PacketFields } from '../proxy/nftables/packet-fields.ts';
 import { intervalElements } from './intervals.ts';
 
 export const tableName = 'balsa-network';
@@ -54,13 +52,7 @@ function create(family: 'ip' | 'ip6', pods: readonly Prefix[], keep: readonly Pr
   const length = family === 'ip' ? 4 : 16;
   const chain = 'nat-postrouting';
   const r = firstRegister;
-  const source = loadPayload('network', family === 'ip' ? 12 : 8, length, r);
-  const destination = loadPayload('network', family === 'ip' ? 16 : 24, length, r);
-  const within = (load: NftablesExpression, op: 'equal' | 'notEqual', prefix: Prefix) => [
-    load,
-    bitwise(r, prefix.mask, Buffer.alloc(length)),
-    compare(r, op, prefix.first),
-  ];
+  const fields = new PacketFields(family);
   const multicast = parsePrefix(family === 'ip' ? '224.0.0.0/4' : 'ff00::/8')!;
   const rule = (...expressions: NftablesExpression[]): NftablesOperation => ({
     operation: 'addRule',
@@ -102,8 +94,8 @@ function create(family: 'ip' | 'ip6', pods: readonly Prefix[], keep: readonly Pr
   });
   for (const prefix of pods) {
     operations.push(
-      rule(...within(source, 'equal', prefix), destination, inSet('keep-source', r), verdict(accept)),
-      rule(...within(source, 'equal', prefix), masquerade),
+      rule(...fields.sourceWithin('equal', prefix), fields.destination(r), inSet('keep-source', r), verdict(accept)),
+      rule(...fields.sourceWithin('equal', prefix), masquerade),
     );
   }
   return operations;

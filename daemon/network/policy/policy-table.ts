@@ -14,9 +14,6 @@ import {
   inSet,
   jumpTo,
   loadCt,
-  loadDestinationPort,
-  loadMeta,
-  loadPayload,
   lookUpVerdict,
   priorities,
   returns,
@@ -24,6 +21,7 @@ import {
   verdict,
   verdictType,
 } from '../../proxy/nftables/expressions.ts';
+import { PacketFields } from '../../proxy/nftables/packet-fields.ts';
 import type { IpFamily, Protocol } from '../../proxy/service-rules.ts';
 import { type AddressRange, intervalElements, subtractRanges } from '../intervals.ts';
 import type { Direction, DirectionRules, IpBlock, PolicyRule, PolicyRules, PortRange } from './policy-rules.ts';
@@ -51,12 +49,14 @@ interface Wanted {
 export class PolicyTable {
   readonly #netlink: Netlink;
   readonly #family: IpFamily;
+  readonly #fields: PacketFields;
   /** What the kernel holds, as text to compare; undefined: not known. */
   #written: { readonly sets: Map<string, string>; readonly chains: Map<string, string> } | undefined;
 
   constructor(netlink: Netlink, family: IpFamily) {
     this.#netlink = netlink;
     this.#family = family;
+    this.#fields = new PacketFields(family);
   }
 
   async sync(rules: PolicyRules): Promise<void> {
@@ -120,7 +120,7 @@ export class PolicyTable {
   }
 
   get #addressLength(): number {
-    return this.#family === 'ip' ? 4 : 16;
+    return this.#fields.addressLength;
   }
 
   get #addressType(): number {
@@ -153,14 +153,9 @@ export class PolicyTable {
     for (const direction of ['egress', 'ingress'] as const) this.#addDirection(wanted, direction, rules[direction]);
     wanted.chains.set(forward, [
       [loadCt('state', r), ...anyBit(r, ctState.established | ctState.related), verdict(accept)],
-      [
-        this.#load('source', r),
-        this.#load('destination', r + this.#addressLength / 4),
-        inSet(self, r),
-        verdict(accept),
-      ],
-      [this.#load('source', r), lookUpVerdict('egress', r)],
-      [this.#load('destination', r), lookUpVerdict('ingress', r)],
+      [this.#fields.source(r), this.#fields.destination(r + this.#addressLength / 4), inSet(self, r), verdict(accept)],
+      [this.#fields.source(r), lookUpVerdict('egress', r)],
+      [this.#fields.destination(r), lookUpVerdict('ingress', r)],
     ]);
     return wanted;
   }
@@ -203,7 +198,7 @@ export class PolicyTable {
       if (ranges.length === 0) return [];
       const set = `peers-${name}`;
       this.#addSet(wanted, set, [this.#addressType], this.#addressLength, intervalElements(ranges), setFlags.interval);
-      peers.push(this.#load(direction === 'ingress' ? 'source' : 'destination', r), inSet(set, r));
+      peers.push(direction === 'ingress' ? this.#fields.source(r) : this.#fields.destination(r), inSet(set, r));
     }
     if (rule.ports === undefined) return [[...peers, verdict(returns)]];
     const rules: NftablesExpression[][] = [];
@@ -212,7 +207,7 @@ export class PolicyTable {
       const set = `ports-${name}`;
       const flags = setFlags.interval | setFlags.concatenation;
       this.#addSet(wanted, set, [dataTypes.protocol, dataTypes.service], 8, portIntervals(ranges), flags, [1, 2]);
-      rules.push([...peers, loadMeta('l4proto', r), loadDestinationPort(r + 1), inSet(set, r), verdict(returns)]);
+      rules.push([...peers, ...this.#fields.nodePort(r), inSet(set, r), verdict(returns)]);
     }
     const ours = named.filter(({ ip }) => this.#isOurs(ip));
     if (ours.length > 0) {
@@ -224,15 +219,7 @@ export class PolicyTable {
       );
       const types = [this.#addressType, dataTypes.protocol, dataTypes.service];
       this.#addSet(wanted, set, types, this.#addressLength + 8, { keys: Buffer.from([...keys].join(''), 'latin1') });
-      const port = r + this.#addressLength / 4;
-      rules.push([
-        ...peers,
-        this.#load('destination', r),
-        loadMeta('l4proto', port),
-        loadDestinationPort(port + 1),
-        inSet(set, r),
-        verdict(returns),
-      ]);
+      rules.push([...peers, ...this.#fields.service(r), inSet(set, r), verdict(returns)]);
     }
     return rules;
   }
@@ -291,11 +278,6 @@ export class PolicyTable {
     },
   ): NftablesOperation {
     return { operation: 'addElements', ...this.#table, set, keyLength, ...elements };
-  }
-
-  #load(which: 'source' | 'destination', register: number): NftablesExpression {
-    const offsets = this.#family === 'ip' ? { source: 12, destination: 16 } : { source: 8, destination: 24 };
-    return loadPayload('network', offsets[which], this.#addressLength, register);
   }
 }
 

@@ -2,33 +2,27 @@ import type { Netlink, NftablesExpression, NftablesOperation } from '../netlink.
 import { addressBytes, type Prefix, parsePrefix } from '../nftables/addresses.ts';
 import {
   anyBit,
-  bitwise,
-  compare,
   concatenatedType,
   ctState,
   dataTypes,
   drop,
   firstRegister,
   hooks,
-  hostOrder,
   inSet,
   loadCt,
-  loadDestinationPort,
   loadMeta,
-  loadPayload,
   masquerade,
   notInSet,
   priorities,
   rejectPortUnreachable,
   setFlags,
-  storeMeta,
   verdict,
 } from '../nftables/expressions.ts';
+import { markForMasquerade, masqueradeMark, PacketFields } from '../nftables/packet-fields.ts';
 import type { IpFamily } from '../service-rules.ts';
 import type { FrontendPolicy, IpvsRules } from './virtual-services.ts';
 
 export const tableName = 'balsa-ipvs';
-const masqueradeMark = 0x4000;
 /** Behind the hooks where IPVS takes its packets from the input path. */
 const behindIpvs = 110;
 
@@ -49,6 +43,7 @@ type PlainSet = (typeof setNames)[number];
 export class CompanionTable {
   readonly #netlink: Netlink;
   readonly #family: IpFamily;
+  readonly #fields: PacketFields;
   readonly #clusterCidr: Prefix | undefined;
   /** What the kernel holds, as text to compare; undefined: not known. */
   #written: string | undefined;
@@ -56,6 +51,7 @@ export class CompanionTable {
   constructor(netlink: Netlink, family: IpFamily, clusterCidr: Prefix | undefined) {
     this.#netlink = netlink;
     this.#family = family;
+    this.#fields = new PacketFields(family);
     this.#clusterCidr = clusterCidr;
   }
 
@@ -95,7 +91,7 @@ export class CompanionTable {
   }
 
   get #addressLength(): number {
-    return this.#family === 'ip' ? 4 : 16;
+    return this.#fields.addressLength;
   }
 
   get #serviceLength(): number {
@@ -155,34 +151,18 @@ export class CompanionTable {
     const typesOf = (set: PlainSet) =>
       set === 'addresses' ? [address] : set === 'hairpin' ? [address, address] : service;
     const r = firstRegister;
-    const behind = (length: number) => r + length / 4;
-    const source = (register: number) => this.#load('source', register);
-    const destination = this.#load('destination', r);
-    const loadService = [
-      destination,
-      loadMeta('l4proto', behind(this.#addressLength)),
-      loadDestinationPort(behind(this.#addressLength) + 1),
-    ];
-    const mark = [
-      loadMeta('mark', r),
-      bitwise(r, hostOrder(~masqueradeMark), hostOrder(masqueradeMark)),
-      storeMeta('mark', r),
-    ];
+    const { addressRegisters, serviceRegisters } = this.#fields;
+    const loadService = this.#fields.service(r);
+    const destination = this.#fields.destination(r);
+    const mark = markForMasquerade();
     const isNew = [loadCt('state', r), ...anyBit(r, ctState.new)];
-    const outside: NftablesExpression[] =
-      this.#clusterCidr === undefined
-        ? []
-        : [
-            source(r),
-            bitwise(r, this.#clusterCidr.mask, Buffer.alloc(this.#addressLength)),
-            compare(r, 'notEqual', this.#clusterCidr.first),
-          ];
+    const outside = this.#clusterCidr === undefined ? [] : this.#fields.sourceWithin('notEqual', this.#clusterCidr);
     const arriving: NftablesExpression[][] = [
       [
         ...isNew,
         ...loadService,
         inSet('firewalled', r),
-        source(behind(this.#serviceLength)),
+        this.#fields.source(r + serviceRegisters),
         notInSet('firewall-allowed', r),
         verdict(drop),
       ],
@@ -230,14 +210,9 @@ export class CompanionTable {
       ]),
       ...chain('postrouting', 'nat', 'postrouting', priorities.sourceNat, [
         [loadMeta('mark', r), ...anyBit(r, masqueradeMark), masquerade],
-        [source(r), this.#load('destination', behind(this.#addressLength)), inSet('hairpin', r), masquerade],
+        [this.#fields.source(r), this.#fields.destination(r + addressRegisters), inSet('hairpin', r), masquerade],
       ]),
     ];
-  }
-
-  #load(which: 'source' | 'destination', register: number): NftablesExpression {
-    const offsets = this.#family === 'ip' ? { source: 12, destination: 16 } : { source: 8, destination: 24 };
-    return loadPayload('network', offsets[which], this.#addressLength, register);
   }
 }
 

@@ -14,8 +14,8 @@ import {
   internalChain,
   rememberChain,
   rememberNodePortChain,
-  type SetName,
-} from './layout.ts';
+} from './service-chains.ts';
+import type { SetName } from './table.ts';
 
 /**
  * One element of a set or map. Keys and data are bytes in a string (`latin1`), which makes them good map keys; the value of

@@ -4,7 +4,8 @@ import { isNetlinkError, type Netlink, type NftablesElements, type NftablesOpera
 import type { Applied, IpFamily, RuleBackend, ServicePortRule, ServiceRules } from '../service-rules.ts';
 import { parsePrefix } from './addresses.ts';
 import { affinityTargets } from './elements.ts';
-import { Layout, type SetName, tableName } from './layout.ts';
+import { Layout } from './layout.ts';
+import { type SetName, tableName } from './table.ts';
 import { TableState } from './table-state.ts';
 
 export interface NftablesOptions {

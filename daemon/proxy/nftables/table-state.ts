@@ -1,7 +1,8 @@
 import type { NftablesOperation } from '../netlink.ts';
 import type { ServicePortRule } from '../service-rules.ts';
 import { type Element, elementsOf } from './elements.ts';
-import { type Layout, type SetName, tableName, verdictOf } from './layout.ts';
+import { type Layout, verdictOf } from './layout.ts';
+import { type SetName, tableName } from './table.ts';
 
 interface Held {
   readonly value: string;
@@ -145,19 +146,19 @@ export class TableState {
   #use(chain: string): void {
     const uses = this.#chainUses.get(chain) ?? 0;
     this.#chainUses.set(chain, uses + 1);
-    if (uses === 0) for (const next of this.#layout.chain(chain).leadsTo) this.#use(next);
+    if (uses === 0) for (const next of this.#layout.chains.build(chain).leadsTo) this.#use(next);
   }
 
   #release(chain: string): void {
     const uses = this.#chainUses.get(chain)! - 1;
     this.#chainUses.set(chain, uses);
-    if (uses === 0) for (const next of this.#layout.chain(chain).leadsTo) this.#release(next);
+    if (uses === 0) for (const next of this.#layout.chains.build(chain).leadsTo) this.#release(next);
   }
 
   #createChain(chain: string, operations: NftablesOperation[]): void {
     if (this.#chains.has(chain) || this.#chainUses.get(chain) === 0) return;
     this.#chains.add(chain);
-    const made = this.#layout.chain(chain);
+    const made = this.#layout.chains.build(chain);
     for (const next of made.leadsTo) this.#createChain(next, operations);
     operations.push(...made.operations);
   }
