@@ -67,8 +67,8 @@ export const configKey = 'raft/config';
 
 /** Milliseconds after which a read whose confirmation may have been lost is asked for again. */
 const readRetry = 500;
-/** Milliseconds a proposal waits for a leader before it is given up. */
-const proposalPatience = 7_000;
+/** Milliseconds a proposal or a read waits for a leader before it is given up: whoever asked has given up by then. */
+const patience = 7_000;
 /** Entries applied beyond `keepEntries` before the log is cut. */
 const compactionSlack = 4;
 
@@ -77,9 +77,14 @@ interface ParkedProposals {
   readonly datas: readonly Uint8Array[];
 }
 
+interface WaitingRead {
+  readonly read: number;
+  readonly since: number;
+}
+
 interface ReadRound {
-  readonly reads: number[];
-  asked: number;
+  readonly reads: readonly WaitingRead[];
+  readonly asked: number;
   index: number | undefined;
 }
 
@@ -105,7 +110,7 @@ export class RaftDriver implements PeerHandler {
   #stopped = false;
   #writing: Promise<void> = Promise.resolve();
   #parked: ParkedProposals[] = [];
-  #waitingReads: number[] = [];
+  #waitingReads: WaitingRead[] = [];
   #rounds = new Map<string, ReadRound>();
   #roundCount = 0;
   #waitingChanges = new Map<string, WaitingChange>();
@@ -244,7 +249,8 @@ export class RaftDriver implements PeerHandler {
   /** Asks for linearizable reads; each number comes back through `onReadable`. */
   read(reads: readonly number[]): void {
     this.#guarded(() => {
-      for (const read of reads) this.#waitingReads.push(read);
+      const since = performance.now();
+      for (const read of reads) this.#waitingReads.push({ read, since });
       this.#beginRound();
       this.#pump();
     });
@@ -321,7 +327,10 @@ export class RaftDriver implements PeerHandler {
     for (const [context, round] of this.#rounds) {
       if (round.index !== undefined || now - round.asked < readRetry) continue;
       this.#rounds.delete(context);
-      this.#waitingReads.push(...round.reads);
+      for (const read of round.reads) this.#waitingReads.push(read);
+    }
+    if (this.#waitingReads.some(({ since }) => now - since > patience)) {
+      this.#waitingReads = this.#waitingReads.filter(({ since }) => now - since <= patience);
     }
     this.#beginRound();
   }
@@ -331,7 +340,7 @@ export class RaftDriver implements PeerHandler {
     const parked = this.#parked;
     this.#parked = [];
     for (const each of parked) {
-      if (now - each.since > proposalPatience) continue;
+      if (now - each.since > patience) continue;
       if (this.node.propose(each.datas) !== undefined) this.#parked.push(each);
     }
   }
@@ -479,7 +488,7 @@ export class RaftDriver implements PeerHandler {
     for (const [context, { index, reads }] of this.#rounds) {
       if (index === undefined || index > this.#applied) continue;
       this.#rounds.delete(context);
-      this.#options.onReadable(reads);
+      this.#options.onReadable(reads.map(({ read }) => read));
     }
   }
 
