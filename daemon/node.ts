@@ -234,6 +234,14 @@ async function startServer(
       serviceCidr: config.serviceCidr,
       nodePortRange: config.nodePortRange,
       clusterDomain: config.clusterDomain,
+      ...(config.auditPolicyFile === ''
+        ? {}
+        : {
+            audit: {
+              policyFile: config.auditPolicyFile,
+              logPath: config.auditLogPath || join(config.dataDir, 'audit.log'),
+            },
+          }),
       logger: log('api'),
     }),
   );

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Resource } from '../apimachinery/resource.ts';
 import type { ApiClient, Identity } from '../client/api-client.ts';
 import { InProcessClient } from '../client/in-process-client.ts';
@@ -13,6 +14,8 @@ import { WebhookClient } from './admission/webhook/webhook-client.ts';
 import { Webhooks } from './admission/webhook/webhooks.ts';
 import { Aggregator } from './aggregation/aggregator.ts';
 import { CustomApiServices } from './aggregation/custom-api-services.ts';
+import { openAuditLog } from './audit/audit-log.ts';
+import { parseAuditPolicy } from './audit/policy.ts';
 import { AuthenticatorChain } from './authentication/authenticator.ts';
 import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
 import { RequestHeaderAuthenticator } from './authentication/request-header.ts';
@@ -76,6 +79,8 @@ export interface ApiServerOptions {
   readonly serviceCidr: string;
   readonly nodePortRange: { readonly from: number; readonly to: number };
   readonly clusterDomain: string;
+  /** What is recorded, a Policy of audit.k8s.io/v1, and the file the events go to. Absent: nothing. */
+  readonly audit?: { readonly policyFile: string; readonly logPath: string };
   readonly logger: Logger;
 }
 
@@ -225,6 +230,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     logger.child({ part: 'custom resources' }),
   );
 
+  const audit =
+    options.audit === undefined
+      ? undefined
+      : openAuditLog(
+          parseAuditPolicy(readFileSync(options.audit.policyFile, 'utf8')),
+          options.audit.logPath,
+          logger.child({ part: 'audit' }),
+        );
   const resources = new ResourceHandler(api);
   let door: FrontDoor | undefined;
   const listener = await listen({
@@ -240,6 +253,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     authenticators,
     authorizer,
     resources,
+    ...(audit === undefined ? {} : { audit }),
     paths: createPathHandler({
       discovery,
       health,
@@ -293,6 +307,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       webhookClient.stop();
       registry.watches.stop();
       await listener.close(stopGraceMs);
+      await audit?.close();
       connector.stop();
       registry.hub.stop();
     },

@@ -28,7 +28,11 @@ function openssl(args: readonly string[], directory: string): void {
 }
 
 export async function startTestingServer(
-  options: { readonly store?: Store; readonly logLevel?: string } = {},
+  options: {
+    readonly store?: Store;
+    readonly logLevel?: string;
+    readonly audit?: { readonly policyFile: string; readonly logPath: string };
+  } = {},
 ): Promise<TestingServer> {
   const directory = mkdtempSync(join(tmpdir(), 'balsa-api-'));
   const read = (file: string) => readFileSync(join(directory, file), 'utf8');
@@ -93,6 +97,7 @@ export async function startTestingServer(
     serviceCidr: '10.96.0.0/12',
     nodePortRange: { from: 30000, to: 32767 },
     clusterDomain: 'cluster.local',
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     logger: createLogger('api', options.logLevel ?? 'error'),
   });
   const base64 = (text: string) => Buffer.from(text).toString('base64');

@@ -65,6 +65,18 @@ export const optionRows = [
   { name: 'nodeCidrMaskSize', kind: 'integer', fallback: 24, help: "prefix length of a node's part of podCidr" },
   { name: 'serviceCidr', kind: 'cidr', fallback: '10.96.0.0/12', help: 'addresses of Services' },
   { name: 'nodePortRange', kind: 'port-range', fallback: '30000-32767', help: 'ports that NodePort Services use' },
+  {
+    name: 'auditPolicyFile',
+    kind: 'path',
+    fallback: '',
+    help: 'which API requests are recorded: a Policy of audit.k8s.io/v1 (default: none is)',
+  },
+  {
+    name: 'auditLogPath',
+    kind: 'path',
+    fallback: '',
+    help: 'file the records go to (default: audit.log in the data directory)',
+  },
   { name: 'clusterDomain', kind: 'string', fallback: 'cluster.local', help: 'DNS domain of the cluster' },
   { name: 'clusterDns', kind: 'ip', help: 'address of the cluster DNS (default: the tenth of serviceCidr)' },
   {

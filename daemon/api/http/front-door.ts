@@ -2,6 +2,7 @@ import { ApiError } from '../../apimachinery/api-error.ts';
 import type { Identity } from '../../client/api-client.ts';
 import type { Logger } from '../../log/logger.ts';
 import { StoreError } from '../../store/store.ts';
+import type { AuditedRequest, AuditLog } from '../audit/audit-log.ts';
 import type { AuthenticatorChain, Credentials } from '../authentication/authenticator.ts';
 import { impersonate } from '../authentication/impersonation.ts';
 import type { Attributes, AuthorizerChain } from '../authorization/authorizer.ts';
@@ -38,6 +39,7 @@ export interface FrontDoorOptions {
   readonly paths: PathHandler;
   /** Answers what other servers serve. */
   readonly aggregated?: PathHandler;
+  readonly audit?: AuditLog;
   readonly logger: Logger;
 }
 
@@ -54,23 +56,33 @@ export class FrontDoor {
     const started = performance.now();
     const info = parseRequest(exchange.method, exchange.url);
     const warnings: string[] = [];
+    let audited: AuditedRequest | undefined;
     const deadline = setTimeout(() => {
       if (exchange.status === 0) sendError(exchange, timedOut());
     }, requestTimeoutMs);
     try {
       if (info === undefined) throw badRequest('invalid URL escape in the request path');
-      await this.#serve(exchange, info, warnings);
+      await this.#serve(exchange, info, warnings, (caller, identity) => {
+        audited = this.#options.audit?.begin(exchange, info, caller, identity);
+      });
     } catch (error) {
       const failure = this.#failureOf(error, exchange);
       sendError(exchange, failure, warnings);
     } finally {
       clearTimeout(deadline);
     }
+    audited?.end();
     const code = exchange.status || 200;
     if (info !== undefined) observeRequest(info, code !== 404, code, (performance.now() - started) / 1000);
   }
 
-  async #serve(exchange: Exchange, info: RequestInfo, warnings: string[]): Promise<void> {
+  /** `known`: told who asks, and as whom, before they are let in. */
+  async #serve(
+    exchange: Exchange,
+    info: RequestInfo,
+    warnings: string[],
+    known: (caller: Identity, identity: Identity) => void,
+  ): Promise<void> {
     const { authenticators, authorizer, resources, paths, aggregated } = this.#options;
     const credentials = credentialsOf(exchange);
     const caller = await authenticators.authenticate(credentials);
@@ -79,6 +91,7 @@ export class FrontDoor {
       exchange.headers['impersonate-user'] === undefined && !asksForImpersonation(exchange)
         ? caller
         : impersonate(caller, credentials, authorizer);
+    known(caller, identity);
     authorizer.require(attributesOf(identity, info));
     const leave = this.#limit.enter(info, identity);
     if (leave === undefined) {
