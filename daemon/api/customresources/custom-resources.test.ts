@@ -339,6 +339,21 @@ t.test('custom resources', async (t) => {
     );
     t.match(text, /undeclared reference to 'other' \(in container ''\)/);
 
+    for (const items of [5, 'x', { properties: { a: null } }, { allOf: 5 }, { properties: 'abc' }, [{}], true]) {
+      const list = {
+        ...v1,
+        schema: { openAPIV3Schema: { type: 'object', properties: { l: { type: 'array', items } } } },
+      };
+      const answer = await http.post(crds, definition('lists', 'List', [list]));
+      t.ok(answer.code === 400 || answer.code === 422, `${JSON.stringify(items)}: ${answer.code}`);
+    }
+    const own = await http.post(crds, {
+      ...definition('x', 'X', [v1]),
+      metadata: { name: 'x.sig.k8s.io' },
+      spec: { ...definition('xs', 'X', [v1]).spec, group: 'sig.k8s.io' },
+    });
+    t.match(own.body.message, 'metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups');
+
     await http.post(crds, definition('things', 'Widget', [v1]));
     await until(http, 'things.example.com', (crd) => condition(crd, 'NamesAccepted') !== undefined);
     const { body } = await http.get(`${crds}/things.example.com`);

@@ -16,6 +16,7 @@ import type { WriteRequest } from '../registry/writes.ts';
 import type { ResourceRow } from '../resources/resource-row.ts';
 import { decideNames } from './accepted-names.ts';
 import { customRows } from './custom-row.ts';
+import { approvalAnnotation, isProtectedGroup } from './definition-validation.ts';
 import { schemaOf } from './json-schema.ts';
 import { customOpenApi } from './openapi.ts';
 import { structuralErrors } from './structural.ts';
@@ -217,6 +218,16 @@ export class CustomResources {
         message: `${violation.field}: ${violation.detail}`,
       });
     } else conditions = conditions.filter(({ type }) => type !== 'NonStructuralSchema');
+    const approval = crd.metadata.annotations?.[approvalAnnotation] ?? '';
+    if (isProtectedGroup(crd.spec.group) && approval !== '') {
+      const approved = !approval.startsWith('unapproved');
+      set({
+        type: 'KubernetesAPIApprovalPolicyConformant',
+        status: approved ? 'True' : 'False',
+        reason: approved ? 'ApprovedAnnotation' : 'UnapprovedAnnotation',
+        message: approved ? `approved in ${approval}` : `not approved: ${JSON.stringify(approval)}`,
+      });
+    }
     const storage = crd.spec.versions.filter((version) => version.storage).map(({ name }) => name);
     const storedVersions = [...new Set([...(crd.status?.storedVersions ?? []), ...storage])];
     return { ...crd.status, acceptedNames: accepted, conditions, storedVersions };

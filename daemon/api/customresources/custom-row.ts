@@ -152,6 +152,9 @@ export function customRows(
   return { storage, served: storageVersion.served ? [storage, ...others] : others };
 }
 
+/** Without a path of its own the status is as good as the spec. */
+const onlyMetadata: ReadonlySet<string> = new Set(['metadata', 'apiVersion', 'kind']);
+
 function rowOf(
   crd: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
@@ -207,6 +210,7 @@ function rowOf(
     columns: customColumns(version),
     ...selectableOf(version),
     hasGeneration: true,
+    ...(hasStatus ? {} : { generationIgnores: onlyMetadata }),
     defaults,
     normalizeStored: (object) => {
       // What only a webhook can convert stays what it is until that is asked.

@@ -18,11 +18,45 @@ import { checkRules } from './rules.ts';
 import { validateValue } from './schema-validation.ts';
 import { structuralErrors } from './structural.ts';
 
+export const approvalAnnotation = 'api-approved.kubernetes.io';
+
+/** Groups that belong to the project Kubernetes: what is in them has been reviewed there. */
+export function isProtectedGroup(group: string): boolean {
+  return /(?:^|\.)(?:k8s|kubernetes)\.io$/.test(group);
+}
+
+function validateApproval(group: string, approval: string | undefined, errors: Errors): void {
+  if (!isProtectedGroup(group)) return;
+  const field = `metadata.annotations[${approvalAnnotation}]`;
+  const see = 'see https://github.com/kubernetes/enhancements/pull/1111';
+  if (!approval) {
+    required(
+      errors,
+      field,
+      `protected groups must have approval annotation ${JSON.stringify(approvalAnnotation)}, ${see}`,
+    );
+  } else if (!approval.startsWith('unapproved') && !URL.canParse(approval)) {
+    const form = 'https://github.com/kubernetes/enhancements/pull/1111';
+    invalid(
+      errors,
+      field,
+      approval,
+      `protected groups must have approval annotation ${JSON.stringify(approvalAnnotation)} with either a URL or a reason starting with "unapproved", see ${form}`,
+    );
+  }
+}
+
 const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
 const schemaTypes = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 
 /** What the versions of a definition say: schemas, rules, columns, subresources. */
-export function validateVersions({ spec }: CustomResourceDefinition, errors: Errors): void {
+export function validateVersions({ metadata, spec }: CustomResourceDefinition, errors: Errors): void {
+  if (spec?.preserveUnknownFields === true) {
+    const why =
+      'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead';
+    invalid(errors, 'spec.preserveUnknownFields', true, why);
+  }
+  validateApproval(spec?.group ?? '', metadata?.annotations?.[approvalAnnotation], errors);
   const names = new Set<string>();
   for (const [index, version] of (spec?.versions ?? []).entries()) {
     const at = `spec.versions[${index}]`;

@@ -394,7 +394,7 @@ export class Writes {
         row.generationCountsAnnotations === true &&
         subresource === '' &&
         !jsonEqual(metadata.annotations ?? {}, oldMetadata.annotations ?? {});
-      const changed = noted || !jsonEqual(next, old, notSpec);
+      const changed = noted || !jsonEqual(next, old, row.generationIgnores ?? notSpec);
       const generation = (oldMetadata.generation ?? 0) + (changed ? 1 : 0);
       if (generation > 0) metadata.generation = generation;
     }

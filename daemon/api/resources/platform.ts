@@ -15,6 +15,7 @@ import {
   resourceslices,
   runtimeclasses,
 } from '../../apimachinery/types/resources.ts';
+import { decodeNestedSchemas } from '../customresources/nested-schemas.ts';
 import {
   prepareRequestApproval,
   prepareRequestForCreate,
@@ -66,7 +67,10 @@ export const platformRows: readonly ResourceRow[] = [
     storage: 'apiextensions.k8s.io/customresourcedefinitions',
     hasGeneration: true,
     allowUnconditionalUpdate: false,
-    defaults: defaultCustomResourceDefinition,
+    defaults: (crd) => {
+      decodeNestedSchemas(crd);
+      defaultCustomResourceDefinition(crd);
+    },
     ...separateStatus({
       initialStatus: ({ spec }) => ({
         conditions: [],

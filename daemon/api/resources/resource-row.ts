@@ -99,6 +99,8 @@ export interface ResourceRow<T extends KubernetesObject = KubernetesObject> exte
   readonly scale?: ScalePaths<T>;
   /** Kind keeps `metadata.generation`: 1 at first, bumped when anything but metadata and status changes. */
   readonly hasGeneration?: boolean;
+  /** Fields that may change without a new generation; absent: metadata and status. */
+  readonly generationIgnores?: ReadonlySet<string>;
   /** A change of the annotations bumps the generation too: Deployments only. */
   readonly generationCountsAnnotations?: boolean;
   /** PUT of an object that does not exist creates it (default false). */
