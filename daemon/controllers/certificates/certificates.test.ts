@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { startTestingServer } from '../../api/testing-server.ts';
 import type { CertificateSigningRequest } from '../../apimachinery/types/certificates-v1.ts';
@@ -11,6 +13,7 @@ import { startControllers } from '../controllers.ts';
 import { silentLogger, TestCluster } from '../testing/test-cluster.ts';
 import { signerRules, signers } from './request.ts';
 
+const run = promisify(execFile);
 const administrator: Identity = { name: 'admin', groups: ['system:masters', 'system:authenticated'] };
 const kubelet: Identity = { name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] };
 
@@ -82,6 +85,20 @@ t.test('requests are approved, signed or failed', async (t) => {
   t.match(certificate.subject, /O=team\nCN=dev/);
   const seconds = (Date.parse(certificate.validTo) - Date.now()) / 1000;
   t.ok(seconds > 3000 && seconds <= 3600, 'for as long as was asked');
+
+  await admin.create(certificatesigningrequests, await requestOf('asked', signers.apiClient, ['client auth'], 'dev'));
+  const kubectl = (...args: string[]) =>
+    run('kubectl', args, { env: { ...process.env, KUBECONFIG: server.kubeconfig }, timeout: 30_000 });
+  t.match(
+    (await kubectl('get', 'csr', 'asked')).stdout,
+    /asked .* kubernetes.io\/kube-apiserver-client +admin +<none> +Pending/,
+  );
+  t.equal(
+    (await kubectl('certificate', 'approve', 'asked')).stdout,
+    'certificatesigningrequest.certificates.k8s.io/asked approved\n',
+  );
+  await settled('asked');
+  t.match((await kubectl('get', 'csr', 'asked')).stdout, /Approved,Issued/);
 
   await approve(await requestOf('server', signers.apiClient, ['server auth'], 'dev'));
   t.match(
