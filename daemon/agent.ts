@@ -12,6 +12,7 @@ import type { Config } from './config/config.ts';
 import { startDns } from './dns/dns.ts';
 import type { Containerd } from './kubelet/containerd.ts';
 import { startKubelet } from './kubelet/kubelet.ts';
+import { startAnnouncer } from './loadbalancer/announcer.ts';
 import type { Logger } from './log/logger.ts';
 import { startNetwork } from './network/network.ts';
 import { startNetworkPolicy } from './network/policy/network-policy.ts';
@@ -166,5 +167,16 @@ export async function startAgent(
   started('network-policy', policy);
   started('proxy', proxy);
   started('dns', dns);
+  if (config.loadBalancerPool.length > 0)
+    started(
+      'announcer',
+      await startAnnouncer({
+        client: clients['kube-proxy'],
+        nodeName: config.nodeName,
+        nodeIps: [config.nodeIp],
+        pool: config.loadBalancerPool,
+        logger: log('announcer'),
+      }),
+    );
   await nodeReady(clients.kubelet, config.nodeName);
 }

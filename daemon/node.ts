@@ -16,8 +16,11 @@ import { loadOrCreatePki, type Pki, writeSecretFile } from './cluster/pki/pki.ts
 import type { Config } from './config/config.ts';
 import { startControllers } from './controllers/controllers.ts';
 import { builtInResources } from './controllers/served-resources.ts';
+import { startIngress } from './ingress/ingress.ts';
+import { startIngressStatus } from './ingress/ingress-status.ts';
 import { startContainerd } from './kubelet/containerd.ts';
 import { pauseImage } from './kubelet/images/local-images.ts';
+import { startLoadBalancerController } from './loadbalancer/load-balancer-controller.ts';
 import type { Logger } from './log/logger.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import { startEmbeddedStore } from './store/embedded.ts';
@@ -71,7 +74,7 @@ async function startLeaderRoles(
   const schedulerClient = clientFor(component('kube-scheduler'));
   const schedulerInformers = createSharedInformers(schedulerClient, logger);
   const managerInformers = createSharedInformers(clientFor(component('kube-controller-manager')), logger);
-  const [scheduler, controllers] = await Promise.all([
+  const [scheduler, controllers, ingressStatus, loadBalancers] = await Promise.all([
     startScheduler({
       client: schedulerClient,
       informers: schedulerInformers,
@@ -87,10 +90,24 @@ async function startLeaderRoles(
       nodeCidrMaskSize: config.nodeCidrMaskSize,
       logger: logger.child({ component: 'controllers' }),
     }),
+    servesIngress(config)
+      ? startIngressStatus({
+          client: clientFor(serviceAccount('balsa-ingress')),
+          logger: logger.child({ component: 'ingress-status' }),
+        })
+      : undefined,
+    config.loadBalancerPool.length > 0
+      ? startLoadBalancerController({
+          client: clientFor(serviceAccount('service-controller')),
+          informers: managerInformers,
+          pool: config.loadBalancerPool,
+          logger: logger.child({ component: 'load-balancer' }),
+        })
+      : undefined,
   ]);
   return {
     async stop() {
-      await Promise.all([scheduler.stop(), controllers.stop()]);
+      await Promise.all([scheduler.stop(), controllers.stop(), ingressStatus?.stop(), loadBalancers?.stop()]);
       await Promise.all([schedulerInformers.stop(), managerInformers.stop()]);
     },
   };
@@ -167,8 +184,26 @@ async function startRoles(
   if (runsPods) {
     const access = localAccess(config, clientFor, pki.leaves.kubelet, pki.authorities.ca.cert);
     await startAgent(config, access, containerd, log, started);
+    if (servesIngress(config)) {
+      const { nodeName, dataDir, runDir } = config;
+      started(
+        'ingress',
+        await startIngress({
+          client: clientFor(serviceAccount('balsa-ingress')),
+          nodeName,
+          dataDir,
+          runDir,
+          httpPort: config.ingressHttpPort,
+          httpsPort: config.ingressHttpsPort,
+          metricsPort: config.ingressMetricsPort,
+          logger: log('ingress'),
+        }),
+      );
+    }
   }
 }
+
+const servesIngress = (config: Config): boolean => config.ingressHttpPort > 0 || config.ingressHttpsPort > 0;
 
 interface RunningServer {
   readonly pki: Pki;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
+import { AddressPool } from '../loadbalancer/address-pool.ts';
 import { defaultNodeIp, defaultNodeName, nthAddress } from './host-facts.ts';
 import { type Config, environmentName, kebab, type OptionRow, optionRows } from './options.ts';
 import { ConfigError, parseOption } from './parse.ts';
@@ -76,6 +77,11 @@ function validate(config: Config): Config {
   const prefix = Number(config.podCidr.split('/')[1]);
   if (config.nodeCidrMaskSize <= prefix || config.nodeCidrMaskSize > 30)
     throw new ConfigError(`--node-cidr-mask-size: ${config.nodeCidrMaskSize} must lie between ${prefix + 1} and 30`);
+  try {
+    new AddressPool(config.loadBalancerPool);
+  } catch (error) {
+    throw new ConfigError((error as Error).message);
+  }
   return config;
 }
 

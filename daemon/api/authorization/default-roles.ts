@@ -405,6 +405,17 @@ export const clusterRoles: readonly DefaultRole[] = [
       rule('networking.k8s.io', ['networkpolicies'], ['get', 'list', 'watch']),
     ],
   },
+  {
+    name: 'system:balsa-ingress',
+    rules: [
+      rule('', ['nodes', 'secrets', 'services'], read),
+      rule('discovery.k8s.io', ['endpointslices'], read),
+      rule('networking.k8s.io', ['ingresses'], read),
+      rule('networking.k8s.io', ['ingresses/status'], ['patch', 'update']),
+      rule('networking.k8s.io', ['ingressclasses'], ['create', ...read]),
+      ...events,
+    ],
+  },
   ...controllerRoles.map(({ name, rules }) => ({ name: `system:controller:${name}`, rules })),
 ];
 
@@ -436,6 +447,7 @@ export const clusterRoleBindings: readonly DefaultBinding[] = [
   },
   { name: 'system:coredns', role: 'system:coredns', serviceAccounts: ['kube-system/coredns'] },
   { name: 'system:balsa-network', role: 'system:balsa-network', serviceAccounts: ['kube-system/balsa-network'] },
+  { name: 'system:balsa-ingress', role: 'system:balsa-ingress', serviceAccounts: ['kube-system/balsa-ingress'] },
   // As kubeadm binds them: the API server's own client, and what every node's informers need beyond its pods.
   { name: 'kubeadm:kubelet-api-admin', role: 'system:kubelet-api-admin', users: ['kube-apiserver-kubelet-client'] },
   ...controllerRoles.map(({ name }) => ({
