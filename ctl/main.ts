@@ -1,11 +1,16 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../daemon/version.ts';
 import { addApply } from './commands/apply.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addDelete } from './commands/delete.ts';
+import { addDescribe } from './commands/describe.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addEvents } from './commands/events.ts';
 import { addGet } from './commands/get.ts';
 import { addLogs } from './commands/logs.ts';
 import { addMember } from './commands/member.ts';
+import { addRollout } from './commands/rollout.ts';
+import { addScale } from './commands/scale.ts';
 import { addStatus } from './commands/status.ts';
 import { addToken } from './commands/token.ts';
 import { exitCodes, explainFailure } from './exit-codes.ts';
@@ -18,7 +23,22 @@ const program = new Command('balsactl')
   .showHelpAfterError('hint: balsactl help <command>')
   .exitOverride();
 
-for (const add of [addStatus, addGet, addApply, addDelete, addLogs, addToken, addMember, addDoctor]) add(program);
+for (const add of [
+  addStatus,
+  addGet,
+  addApply,
+  addDelete,
+  addLogs,
+  addToken,
+  addMember,
+  addDoctor,
+  addDescribe,
+  addEvents,
+  addScale,
+  addRollout,
+  addCompletion,
+])
+  add(program);
 for (const command of program.commands) for (const each of [command, ...command.commands]) each.exitOverride();
 
 try {

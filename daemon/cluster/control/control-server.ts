@@ -22,7 +22,7 @@ import { StoreError } from '../../store/store.ts';
 import { createToken, deleteToken, listTokens } from '../join/bootstrap-tokens.ts';
 import { authorityHash, formatToken } from '../join/token.ts';
 import { promoteMember, removeMember, transferLeader } from './members.ts';
-import { applyObjects, deleteObjects, getObjects, watchObjects } from './objects.ts';
+import { applyObjects, deleteObjects, getObjects, patchObject, watchObjects } from './objects.ts';
 import { createRestCallers, type RestCaller, type RestEndpoint } from './rest-caller.ts';
 import { clusterStatus } from './status.ts';
 
@@ -148,6 +148,7 @@ export async function startControlServer(
       for await (const event of watchObjects(caller, request, signal)) yield { event };
     }),
     apply: streaming(applyObjects),
+    patch: unary(patchObject),
     delete: unary(async (caller, request) => ({ objects: await deleteObjects(caller, request) })),
     logs: streaming(async function* (caller, request, signal) {
       for await (const chunk of podLogs(caller, request, signal)) yield { chunk };

@@ -7,6 +7,9 @@ import {
   type GetRequest,
   GetRequest_Format,
   type GetResponse,
+  type PatchRequest,
+  PatchRequest_Type,
+  type PatchResponse,
 } from '../../../proto/generated/balsa/control/v1/control.ts';
 import { ApiError, apiError } from '../../apimachinery/api-error.ts';
 import type { KubernetesObject, ObjectList } from '../../apimachinery/resource.ts';
@@ -114,6 +117,26 @@ export async function* applyObjects(caller: RestCaller, request: ApplyRequest): 
       yield { object: shown, outcome: ApplyResponse_Outcome.REFUSED, error: error.message };
     }
   }
+}
+
+const patchTypes: Partial<Record<PatchRequest_Type, string>> = {
+  [PatchRequest_Type.MERGE]: 'application/merge-patch+json',
+  [PatchRequest_Type.JSON]: 'application/json-patch+json',
+};
+
+export async function patchObject(caller: RestCaller, request: PatchRequest): Promise<PatchResponse> {
+  const contentType = patchTypes[request.type];
+  if (contentType === undefined) throw apiError('BadRequest', 'type: a merge patch or a JSON patch');
+  const resource = await lookupResource(caller, request.resource);
+  const object = `${collectionPath(resource, request.namespace || 'default')}/${encodeURIComponent(request.name)}`;
+  const { value } = await caller.json<KubernetesObject>({
+    method: 'PATCH',
+    path: request.subresource === '' ? object : `${object}/${encodeURIComponent(request.subresource)}`,
+    query: { fieldManager: 'balsactl' },
+    contentType,
+    body: Buffer.from(request.patch).toString('utf8'),
+  });
+  return { object: objectName(resource, request.name), body: Buffer.from(JSON.stringify(value)) };
 }
 
 export async function deleteObjects(caller: RestCaller, request: DeleteRequest): Promise<string[]> {
