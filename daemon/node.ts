@@ -269,6 +269,7 @@ async function startServer(
       serviceCidr: config.serviceCidr,
       nodePortRange: config.nodePortRange,
       clusterDomain: config.clusterDomain,
+      ...(config.encryptionProviderConfig === '' ? {} : { encryptionConfig: config.encryptionProviderConfig }),
       ...(config.auditPolicyFile === ''
         ? {}
         : {

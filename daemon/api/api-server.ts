@@ -36,6 +36,8 @@ import { CustomResources } from './customresources/custom-resources.ts';
 import { componentStatuses } from './discovery/component-statuses.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { versionInfo } from './discovery/version.ts';
+import { parseEncryptionConfiguration } from './encryption/configuration.ts';
+import { encryptedStore } from './encryption/encrypted-store.ts';
 import { FrontDoor } from './http/front-door.ts';
 import { HealthChecks } from './http/health.ts';
 import { createOpenApiHandler } from './http/openapi-handler.ts';
@@ -81,6 +83,8 @@ export interface ApiServerOptions {
   readonly clusterDomain: string;
   /** What is recorded, a Policy of audit.k8s.io/v1, and the file the events go to. Absent: nothing. */
   readonly audit?: { readonly policyFile: string; readonly logPath: string };
+  /** An EncryptionConfiguration: what is sealed in the store, and with which keys. Absent: nothing is. */
+  readonly encryptionConfig?: string;
   readonly logger: Logger;
 }
 
@@ -100,7 +104,16 @@ const compactEveryMs = 5 * 60_000;
 
 /** Starts the API server and resolves when it serves. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { store, logger } = options;
+  const { logger } = options;
+  const store =
+    options.encryptionConfig === undefined
+      ? options.store
+      : encryptedStore(
+          options.store,
+          parseEncryptionConfiguration(readFileSync(options.encryptionConfig, 'utf8')),
+          resourceRows,
+          logger.child({ part: 'encryption' }),
+        );
   const startedAt = performance.now();
 
   const webhooks: Webhooks = new Webhooks(

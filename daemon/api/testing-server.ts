@@ -32,6 +32,7 @@ export async function startTestingServer(
     readonly store?: Store;
     readonly logLevel?: string;
     readonly audit?: { readonly policyFile: string; readonly logPath: string };
+    readonly encryptionConfig?: string;
   } = {},
 ): Promise<TestingServer> {
   const directory = mkdtempSync(join(tmpdir(), 'balsa-api-'));
@@ -98,6 +99,7 @@ export async function startTestingServer(
     nodePortRange: { from: 30000, to: 32767 },
     clusterDomain: 'cluster.local',
     ...(options.audit === undefined ? {} : { audit: options.audit }),
+    ...(options.encryptionConfig === undefined ? {} : { encryptionConfig: options.encryptionConfig }),
     logger: createLogger('api', options.logLevel ?? 'error'),
   });
   const base64 = (text: string) => Buffer.from(text).toString('base64');

@@ -96,6 +96,12 @@ export const optionRows = [
     fallback: '',
     help: 'file the records go to (default: audit.log in the data directory)',
   },
+  {
+    name: 'encryptionProviderConfig',
+    kind: 'path',
+    fallback: '',
+    help: 'which resources are encrypted in the store: an EncryptionConfiguration (default: none is)',
+  },
   { name: 'clusterDomain', kind: 'string', fallback: 'cluster.local', help: 'DNS domain of the cluster' },
   { name: 'clusterDns', kind: 'ip', help: 'address of the cluster DNS (default: the tenth of serviceCidr)' },
   {
