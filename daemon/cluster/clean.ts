@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { endLeftHaproxy } from '../ingress/haproxy.ts';
 import { startContainerd } from '../kubelet/containerd.ts';
 import { pauseImage } from '../kubelet/images/local-images.ts';
+import { removeAnnouncedAddresses } from '../loadbalancer/announcer.ts';
 import type { Logger } from '../log/logger.ts';
 import { removeNetwork } from '../network/network.ts';
 import { removeProxyRules } from '../proxy/proxy.ts';
@@ -46,6 +48,8 @@ export async function clean(config: Config, logger: Logger): Promise<void> {
   logger.info('removing rules and interfaces');
   await removeProxyRules(logger);
   await removeNetwork(logger);
+  await removeAnnouncedAddresses(config.loadBalancerPool, [config.nodeIp]);
+  endLeftHaproxy(dataDir, runDir);
   for (const directory of [dataDir, runDir]) {
     logger.info({ directory }, 'removing');
     unmountBelow(directory);

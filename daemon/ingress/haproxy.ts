@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Logger } from '../log/logger.ts';
@@ -11,9 +11,9 @@ import { isRefusal, runtimeCommand } from './stats-socket.ts';
 const run = promisify(execFile);
 
 export interface HaproxyOptions {
-  /** Configurations and certificates are written below it. */
-  readonly directory: string;
-  /** For the stats socket and the pid. */
+  /** Configurations and certificates are written to `ingress` in it. */
+  readonly dataDir: string;
+  /** The stats socket and the pid are in `ingress` in it. */
   readonly runDir: string;
   readonly httpPort: number;
   readonly httpsPort: number;
@@ -37,6 +37,7 @@ const soundAfterMs = 10_000;
 /** The HAProxy of this node: a child process that follows the routing it is given. */
 export class Haproxy {
   readonly #options: HaproxyOptions;
+  readonly #directory: string;
   readonly #socket: string;
   readonly #pidFile: string;
   #child: ChildProcess | undefined;
@@ -50,8 +51,9 @@ export class Haproxy {
 
   constructor(options: HaproxyOptions) {
     this.#options = options;
-    this.#socket = join(options.runDir, 'haproxy.sock');
-    this.#pidFile = join(options.runDir, 'haproxy.pid');
+    this.#directory = ingressDirectory(options.dataDir);
+    this.#socket = join(ingressDirectory(options.runDir), 'haproxy.sock');
+    this.#pidFile = join(ingressDirectory(options.runDir), 'haproxy.pid');
   }
 
   get running(): boolean {
@@ -131,9 +133,9 @@ export class Haproxy {
   /** False: there is no HAProxy on this host. */
   async #reload(routing: Routing, slots: Slots, assigned: Assigned): Promise<boolean> {
     const { logger } = this.#options;
-    const base = this.#options.directory;
+    const base = this.#directory;
     mkdirSync(base, { recursive: true, mode: 0o700 });
-    mkdirSync(this.#options.runDir, { recursive: true, mode: 0o700 });
+    mkdirSync(dirname(this.#socket), { recursive: true, mode: 0o700 });
     let name = '';
     do name = `config-${++this.#generation}`;
     while (existsSync(join(base, name)));
@@ -166,7 +168,7 @@ export class Haproxy {
 
   async #launch(binary: string, config: string): Promise<void> {
     const { logger } = this.#options;
-    const before = this.#child?.pid ?? this.#orphan();
+    const before = this.#child?.pid ?? leftBehind(this.#pidFile, this.#directory);
     const args = ['-db', '-f', config];
     // The new process takes the listening sockets over from the old one, which then finishes what it has.
     if (before !== undefined) args.push('-x', this.#socket, '-sf', String(before));
@@ -204,15 +206,23 @@ export class Haproxy {
     child.kill('SIGTERM');
     throw new Error(`HAProxy did not start: ${said.trim() || 'no answer on its stats socket'}`);
   }
+}
 
-  /** One that an earlier daemon left behind. */
-  #orphan(): number | undefined {
-    try {
-      const pid = Number(readFileSync(this.#pidFile, 'utf8').trim());
-      const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      return commandLine.includes(this.#options.directory) ? pid : undefined;
-    } catch {
-      return undefined; // None was left, or it has ended.
-    }
+/** The pid of the HAProxy that an earlier daemon left behind: one that was killed could not end it. */
+function leftBehind(pidFile: string, directory: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(pidFile, 'utf8').trim());
+    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return commandLine.includes(directory) ? pid : undefined;
+  } catch {
+    return undefined; // None was left, or it has ended.
   }
+}
+
+const ingressDirectory = (parent: string): string => join(parent, 'ingress');
+
+/** Ends the HAProxy of a daemon that no longer runs. */
+export function endLeftHaproxy(dataDir: string, runDir: string): void {
+  const pid = leftBehind(join(ingressDirectory(runDir), 'haproxy.pid'), ingressDirectory(dataDir));
+  if (pid !== undefined) process.kill(pid, 'SIGTERM');
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { KubernetesObject } from '../apimachinery/resource.ts';
 import type { EndpointSlice } from '../apimachinery/types/discovery-v1.ts';
 import type { Ingress } from '../apimachinery/types/networking-v1.ts';
@@ -60,8 +59,8 @@ export async function startIngress(options: IngressOptions): Promise<{ stop(): P
     now,
   );
   const haproxy = new Haproxy({
-    directory: join(options.dataDir, 'ingress'),
-    runDir: join(options.runDir, 'ingress'),
+    dataDir: options.dataDir,
+    runDir: options.runDir,
     httpPort: options.httpPort,
     httpsPort: options.httpsPort,
     metricsPort: options.metricsPort,

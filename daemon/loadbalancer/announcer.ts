@@ -139,4 +139,16 @@ export async function startAnnouncer(options: AnnouncerOptions): Promise<{ stop(
   };
 }
 
+/** Takes back every address of the pool that a run of the daemon added to this host. */
+export async function removeAnnouncedAddresses(
+  entries: readonly string[],
+  nodeIps: readonly string[],
+  netlink: Netlink = loadNetlink(),
+): Promise<void> {
+  const pool = new AddressPool(entries);
+  for (const { index, address, prefixLength } of await netlink.addresses())
+    if (pool.includes(address) && !nodeIps.includes(address) && prefixLength === fullPrefix(address))
+      await netlink.addressDelete({ index, address, prefixLength });
+}
+
 const fullPrefix = (address: string): number => (address.includes(':') ? 128 : 32);

@@ -48,6 +48,7 @@ t.test('the node that answers for an address changes only when it goes', async (
 t.test('only ready nodes announce, and for a Local policy only those with an endpoint', async (t) => {
   const node = (name: string, ready: string, labels = {}): Node => ({
     metadata: { name, labels },
+    spec: {},
     status: { conditions: [{ type: 'Ready', status: ready }] },
   });
   const excluded = { 'node.kubernetes.io/exclude-from-external-load-balancers': '' };
