@@ -85,6 +85,7 @@ async function startLeaderRoles(
       informers: managerInformers,
       rootCa: pki.authorities.ca.cert,
       signingCa: pki.authorities.ca,
+      localPathDirectory: join(config.dataDir, 'local-path'),
       resources: () => [...builtInResources, ...customResources()],
       clusterPodCidr: config.podCidr,
       nodeCidrMaskSize: config.nodeCidrMaskSize,
