@@ -73,6 +73,38 @@ await t.test('systemd finds no fault with the unit', async (t) => {
   t.match(unit, /^Type=notify$/m);
 });
 
+/** Runs a script as root of an overlay on this system: what it changes is gone when it ends. */
+const inCopyOfThisSystem = (script: string): string =>
+  execFileSync(
+    'unshare',
+    [
+      '--mount',
+      '--net',
+      'sh',
+      '-euc',
+      `mkdir -p "$0" && mount -t tmpfs tmpfs "$0" && cd "$0" && mkdir upper work system
+      mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work system
+      cp "$1" system/balsa.deb && mount -t proc proc system/proc && mount --bind /dev system/dev
+      exec chroot system sh -euc "$2" 2>&1`,
+      join(directory, 'copy'),
+      build('installable'),
+      script,
+    ],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+
+await t.test('dpkg installs, upgrades, removes and purges it', async (t) => {
+  // Node may come from elsewhere than a package here: the wrappers ask for no more than a node on the PATH.
+  const install = 'dpkg --force-depends -i /balsa.deb';
+  const said = inCopyOfThisSystem(`${install}; balsad --version; balsactl --version; ${install}
+    test -s /etc/default/balsad; dpkg -r balsa; test ! -e /usr/bin/balsad; test -e /etc/default/balsad
+    dpkg -P balsa; test ! -e /etc/default/balsad; test ! -e /usr/lib/balsa; echo done`);
+  t.match(said, /then start it with: systemctl enable --now balsad/);
+  t.match(said, /upgraded from \d+\.\d+\.\d+; finish with: systemctl restart balsad/);
+  t.match(said, /^(\d+\.\d+\.\d+)\n\1$/m);
+  t.match(said, /done\n$/);
+});
+
 await t.test('the unpacked balsad becomes Ready, says so to systemd, and answers balsactl', async (t) => {
   const socket = join(directory, 'notify');
   const listener = spawn('python3', ['-c', listenForNotifications, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
