@@ -23,6 +23,8 @@ const true_: readonly (readonly [string, unknown?])[] = [
   ['ip("10.1.2.3").family() == 4 && ip("::1").isLoopback() && !isIP("10.1.2")'],
   ['cidr("10.0.0.0/8").containsIP("10.1.2.3") && cidr("10.0.0.0/8").containsCIDR("10.1.0.0/16")'],
   ['cidr("fd00::/8").prefixLength() == 8 && isCIDR("1.2.3.0/24")'],
+  ['self.matches("(?i)^ABC") && matches(self, "^[[:alpha:]]+$") && "matches(".size() == 8', 'abc'],
+  ['string(timestamp("2024-01-02T03:04:05Z")) == "2024-01-02T03:04:05Z" && string(duration("90s")) == "90s"'],
   ['duration("90s") > duration("1m") && timestamp("2024-01-02T03:04:05Z").getFullYear() == 2024'],
 ];
 

@@ -1,6 +1,7 @@
 import { TypeError as CelTypeError, Environment, EvaluationError, ParseError } from '@marcbachmann/cel-js';
 import { registerAddressFunctions } from './address-functions.ts';
 import { registerListFunctions, registerSetFunctions, registerStringFunctions } from './collection-functions.ts';
+import { registerGoPatterns, withGoPatterns } from './go-pattern.ts';
 import { registerQuantityFunctions } from './quantity-functions.ts';
 import { registerUrlFunctions } from './url-functions.ts';
 
@@ -21,6 +22,15 @@ export interface CelProgram {
   evaluate(variables: Readonly<Record<string, unknown>>): unknown;
 }
 
+/** Times as text, in the forms that Go gives them. */
+function registerTimeTexts(environment: Environment): void {
+  environment
+    .registerFunction('string(google.protobuf.Timestamp): string', (time: Date) =>
+      time.toISOString().replace(/\.?0*Z$/, 'Z'),
+    )
+    .registerFunction('string(google.protobuf.Duration): string', (duration: object) => String(duration));
+}
+
 let base: Environment | undefined;
 
 function baseEnvironment(): Environment {
@@ -32,6 +42,8 @@ function baseEnvironment(): Environment {
     registerQuantityFunctions(base);
     registerAddressFunctions(base);
     registerUrlFunctions(base);
+    registerGoPatterns(base);
+    registerTimeTexts(base);
   }
   return base;
 }
@@ -62,7 +74,7 @@ export class CelCompiler {
 
   #compile(expression: string): CelProgram {
     try {
-      const parsed = this.#environment.parse(expression);
+      const parsed = this.#environment.parse(withGoPatterns(expression));
       const checked = parsed.check();
       if (!checked.valid) throw new CelCompileError(compileMessage(checked.error, expression));
       return {

@@ -1,3 +1,5 @@
+import { nextToken } from './tokens.ts';
+
 /**
  * Message literals of CEL as map literals: `Object{spec: Object.spec{replicas: 3}}` becomes
  * `{"spec": {"replicas": 3}}`, and `JSONPatch{op: "add"}` likewise. The evaluator knows no messages, and those of admission
@@ -40,15 +42,6 @@ export function messagesAsMaps(expression: string): string {
 }
 
 const messageName = /^(?:Object(?:\.[A-Za-z_]\w*)*|JSONPatch)$/;
-
-/** White space, a string, a dotted name, or one character. */
-function nextToken(text: string): string {
-  const match =
-    /^(?:\s+|[rRbB]{0,2}"""[\s\S]*?"""|[rRbB]{0,2}'''[\s\S]*?'''|[rR]"[^"]*"|[rR]'[^']*'|[bB]?"(?:[^"\\]|\\[\s\S])*"|[bB]?'(?:[^'\\]|\\[\s\S])*'|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)/.exec(
-      text,
-    );
-  return match?.[0] ?? text[0]!;
-}
 
 /** A value of CEL as JSON: ints become numbers. */
 export function fromCel(value: unknown): unknown {

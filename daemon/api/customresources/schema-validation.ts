@@ -1,4 +1,5 @@
 import { parseTime } from '../../apimachinery/time.ts';
+import { compileGoPattern } from '../cel/go-pattern.ts';
 import { jsonEqual } from '../registry/deep-equal.ts';
 import { type Errors, notSupported, tooMany } from '../validation/field-error.ts';
 import { matchesFormat } from './formats.ts';
@@ -76,29 +77,6 @@ function checkNumber(value: number, schema: JsonSchema, path: string, errors: Er
   }
 }
 
-const patterns = new Map<string, RegExp | undefined>();
-
-/** Go's syntax where it is also ours; a pattern that is not is matched by nothing it could refuse. */
-export function compilePattern(pattern: string): RegExp | undefined {
-  if (patterns.has(pattern)) return patterns.get(pattern);
-  let compiled: RegExp | undefined;
-  const flags = /^\(\?([is]+)\)/.exec(pattern);
-  const source = (flags === null ? pattern : pattern.slice(flags[0].length))
-    .replaceAll('\\A', '^')
-    .replaceAll('\\z', '$')
-    .replaceAll('[[:alnum:]]', '[0-9A-Za-z]')
-    .replaceAll('[[:alpha:]]', '[A-Za-z]')
-    .replaceAll('[[:digit:]]', '[0-9]')
-    .replaceAll('(?P<', '(?<');
-  try {
-    compiled = new RegExp(source, flags?.[1] ?? '');
-  } catch {
-    compiled = undefined;
-  }
-  patterns.set(pattern, compiled);
-  return compiled;
-}
-
 function checkString(value: string, schema: JsonSchema, path: string, errors: Errors): void {
   const { maxLength, minLength, pattern, format } = schema;
   const length = [...value].length;
@@ -113,7 +91,7 @@ function checkString(value: string, schema: JsonSchema, path: string, errors: Er
   if (minLength !== undefined && length < minLength) {
     fail(errors, path, value, `${inBody(path)} should be at least ${minLength} chars long`);
   }
-  if (pattern !== undefined && compilePattern(pattern)?.test(value) === false) {
+  if (pattern !== undefined && compileGoPattern(pattern)?.test(value) === false) {
     fail(errors, path, value, `${inBody(path)} should match '${pattern}'`);
   }
   if (format !== undefined && !matchesFormat(format, value, parseTime)) typeInvalid(errors, path, value, format);
