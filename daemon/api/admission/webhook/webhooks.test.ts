@@ -28,7 +28,7 @@ async function startWebhook(answers: Record<string, Answer>) {
   const authority = await createAuthority('webhook-ca', now);
   const pair = await issue(
     authority,
-    { commonName: 'webhook', names: ['127.0.0.1'], usages: ['server'], days: 1 },
+    { commonName: 'webhook', names: ['127.0.0.1', 'hook.default.svc'], usages: ['server'], days: 1 },
     now,
   );
   const seen: { path: string; review: Review }[] = [];
@@ -54,6 +54,7 @@ async function startWebhook(answers: Record<string, Answer>) {
   const { port } = server.address() as AddressInfo;
   return {
     seen,
+    port,
     config: (path: string) => ({
       url: `https://127.0.0.1:${port}${path}`,
       caBundle: Buffer.from(authority.cert).toString('base64'),
@@ -149,6 +150,24 @@ t.test('admission webhooks', async (t) => {
     t.equal(webhook.seen[webhook.seen.length - 1]!.review.request.dryRun, true);
     await http.delete(`${base}/mutatingwebhookconfigurations/label`);
     await http.delete(`${base}/validatingwebhookconfigurations/judge`);
+  });
+
+  await t.test('a webhook is reached by its Service, under the name of that', async (t) => {
+    await http.post('/api/v1/namespaces/default/services', {
+      metadata: { name: 'hook' },
+      spec: { type: 'ExternalName', externalName: '127.0.0.1' },
+    });
+    const { caBundle } = webhook.config('');
+    const service = { namespace: 'default', name: 'hook', path: '/judge', port: webhook.port };
+    await make('Validating', 'by-service', [
+      { ...common, name: 'judge.example.com', clientConfig: { service, caBundle }, rules: rules(['CREATE', 'DELETE']) },
+    ]);
+    t.equal((await http.post(collection, configMap('bad'))).code, 403);
+    t.equal((await http.post(collection, configMap('fine'))).code, 201);
+    t.equal((await http.delete(`${collection}/fine`)).code, 200);
+    const { request } = webhook.seen[webhook.seen.length - 1]!.review;
+    t.match(request, { operation: 'DELETE', object: null, name: 'fine' });
+    await http.delete(`${base}/validatingwebhookconfigurations/by-service`);
   });
 
   await t.test('selectors choose objects and namespaces', async (t) => {
