@@ -63,7 +63,8 @@ export function candidatesFor(
 
 /**
  * Holds the addresses of LoadBalancer Services that this node is to answer for, on the link that leads to the other nodes. The
- * kernel answers ARP and neighbour solicitations for them; the service proxy sends on what arrives.
+ * kernel answers ARP and neighbour solicitations for them, and neighbours are told when one moves here; the service proxy sends on
+ * what arrives.
  */
 export async function startAnnouncer(options: AnnouncerOptions): Promise<{ stop(): Promise<void> }> {
   const { client, logger, nodeName, nodeIps } = options;
@@ -109,6 +110,10 @@ export async function startAnnouncer(options: AnnouncerOptions): Promise<{ stop(
     for (const address of missing) {
       logger.info({ address }, 'announcing a load-balancer address');
       await netlink.addressReplace({ index: uplink.index, address, prefixLength: fullPrefix(address) });
+      // Neighbours that do not hear of it find out when their own entry has expired.
+      await netlink
+        .addressAnnounce({ index: uplink.index, address })
+        .catch((error: unknown) => logger.warn({ err: error, address }, 'the address is held but not announced'));
     }
   };
   const loop = new SyncLoop({

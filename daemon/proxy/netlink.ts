@@ -25,6 +25,8 @@ export interface Netlink {
   addresses(): Promise<LinkAddress[]>;
   addressReplace(address: AddressChange): Promise<void>;
   addressDelete(address: AddressChange): Promise<void>;
+  /** Tells the link's hosts that the address is here now: gratuitous ARP, or an unsolicited neighbour advertisement. */
+  addressAnnounce(address: { readonly index: number; readonly address: string }): Promise<void>;
   routes(): Promise<Route[]>;
   routeReplace(route: RouteChange): Promise<void>;
   routeDelete(route: RouteChange): Promise<void>;

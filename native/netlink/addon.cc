@@ -7,6 +7,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   balsa::netlink::RegisterRtnetlink(env, exports);
   balsa::netlink::RegisterConntrack(env, exports);
   balsa::netlink::RegisterIpvs(env, exports);
+  balsa::netlink::RegisterAnnounce(env, exports);
   return exports;
 }
 

@@ -78,5 +78,6 @@ void RegisterNftables(Napi::Env env, Napi::Object exports);
 void RegisterRtnetlink(Napi::Env env, Napi::Object exports);
 void RegisterConntrack(Napi::Env env, Napi::Object exports);
 void RegisterIpvs(Napi::Env env, Napi::Object exports);
+void RegisterAnnounce(Napi::Env env, Napi::Object exports);
 
 }  // namespace balsa::netlink
