@@ -15,7 +15,8 @@ const debianPackages = [
   { name: 'python3', program: 'python3', for: 'build' },
   { name: 'librocksdb-dev', file: '/usr/include/rocksdb/db.h', for: 'build' },
   { name: 'libabsl-dev', file: '/usr/include/absl/container/btree_set.h', for: 'build' },
-  { name: 'busybox-static', file: '/bin/busybox', for: 'build' },
+  // Not /bin/busybox: the package busybox has that too, linked dynamically.
+  { name: 'busybox-static', file: '/usr/share/doc/busybox-static', for: 'build' },
   { name: 'containerd', program: 'containerd', for: 'run' },
   { name: 'runc', program: 'runc', for: 'run' },
   { name: 'containernetworking-plugins', file: '/usr/lib/cni/bridge', for: 'run' },
@@ -25,7 +26,7 @@ const debianPackages = [
   { name: 'conntrack', program: 'conntrack', for: 'run' },
   { name: 'haproxy', program: 'haproxy', for: 'run' },
   { name: 'curl', program: 'curl', for: 'test' },
-  { name: 'dnsutils', program: 'dig', for: 'test' },
+  { name: 'openssl', program: 'openssl', for: 'test' },
   { name: 'etcd-server', program: 'etcd', for: 'test' },
   { name: 'etcd-client', program: 'etcdctl', for: 'test' },
   { name: 'clang', program: 'clang++', for: 'test' },

@@ -49,7 +49,7 @@ spec:
     spec: {containers: [{name: web, image: 'web:1', ports: [{containerPort: 80}]}]}
 `;
 
-  t.match((await kubectl('version')).out, /Server Version: v1\.36\.0\+balsa/);
+  t.match((await kubectl('version')).out, /Server Version: .*v1\.36\.0\+balsa/);
   t.equal((await kubectl('create', 'serviceaccount', 'default')).out, 'serviceaccount/default created\n');
 
   const manifest = file('web.yaml', deployment(2));
@@ -62,7 +62,7 @@ spec:
   t.equal((await kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.replicas}')).out, '4');
   const misspelt = await kubectl('apply', '-f', file('bad.yaml', deployment(4, 'replica: 1')));
   t.equal(misspelt.code, 1);
-  t.match(misspelt.err, 'strict decoding error: unknown field "spec.replica"');
+  t.match(misspelt.err, /unknown field "(spec\.)?replica"/);
 
   t.equal((await kubectl('scale', 'deploy', 'web', '--replicas=1')).out, 'deployment.apps/web scaled\n');
   t.equal((await kubectl('label', 'deploy', 'web', 'tier=front')).out, 'deployment.apps/web labeled\n');
@@ -78,7 +78,7 @@ spec:
   const forced = await kubectl('apply', '--server-side', '--force-conflicts', '-f', join(directory, 'web.yaml'));
   t.equal(forced.out, 'deployment.apps/web serverside-applied\n');
 
-  t.match((await kubectl('explain', 'deployment.spec.replicas')).out, /FIELD: replicas <integer>/);
+  t.match((await kubectl('explain', 'deployment.spec.replicas')).out, /FIELD: +replicas <integer>/);
   t.equal((await kubectl('auth', 'can-i', 'delete', 'nodes')).out, 'yes\n');
   t.equal((await kubectl('auth', 'can-i', 'delete', 'nodes', '--as', 'eve')).out, 'no\n');
   const denied = await kubectl('get', 'secrets', '--as', 'eve');
