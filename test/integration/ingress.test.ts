@@ -176,6 +176,16 @@ await t.test('a killed HAProxy is started again', async (t) => {
   t.not(haproxyPid(), before);
 });
 
+await t.test('a killed daemon leaves HAProxy serving, and the next one takes over from it', async (t) => {
+  const before = haproxyPid();
+  await node.kill();
+  t.match(await get('shop.example', '/'), /one-[\s\S]*200$/);
+  await node.start();
+  await eventually('another process', async () => haproxyPid() !== before);
+  t.match(await get('shop.example', '/'), /one-[\s\S]*200$/);
+  await eventually('the old one gone', async () => !existsSync(`/proc/${before}`));
+});
+
 await t.test('metrics and health are at a local port', async (t) => {
   t.match(await curl('http://127.0.0.1:10254/metrics'), /haproxy_frontend_http_requests_total/);
   t.match(await curl('http://127.0.0.1:10254/healthz'), /200$/);
