@@ -25,8 +25,11 @@ t.test('a kubelet reads what its pods refer to, and writes what is its own', asy
     containers: [{ name: 'c', image: 'i', envFrom: [{ secretRef: { name: 'used' } }] }],
     volumes: [{ name: 'v', configMap: { name: 'used' } }],
   };
-  await admin.create(pods, { metadata: { namespace, name: 'mine' }, spec } as Pod);
-  await admin.create(pods, { metadata: { namespace, name: 'other' }, spec: { ...spec, nodeName: 'n2' } } as Pod);
+  const mine = await admin.create(pods, { metadata: { namespace, name: 'mine' }, spec } as Pod);
+  const other = await admin.create(pods, {
+    metadata: { namespace, name: 'other' },
+    spec: { ...spec, nodeName: 'n2' },
+  } as Pod);
 
   t.equal(await failure(kubelet.get(secrets, { namespace, name: 'used' })), '');
   t.equal(await failure(kubelet.get(configmaps, { namespace, name: 'used' })), '');
@@ -37,7 +40,13 @@ t.test('a kubelet reads what its pods refer to, and writes what is its own', asy
   );
   t.match(await failure(kubelet.list(secrets, { namespace })), 'No Object name found');
   t.match(await failure(kubelet.delete(secrets, { namespace, name: 'used' })), 'can only read resources of this type');
-  t.equal(await failure(kubelet.createSubresource(serviceaccounts, { namespace, name: 'default' }, 'token', {})), '');
+  const token = (podName: string, uid: string | undefined) => {
+    const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name: podName, uid };
+    const key = { namespace, name: 'default' };
+    return failure(kubelet.createSubresource(serviceaccounts, key, 'token', { spec: { boundObjectRef } }));
+  };
+  t.equal(await token('mine', mine.metadata.uid), '');
+  t.match(await token('other', other.metadata.uid), 'bound to a pod scheduled on a different node');
 
   t.equal(await failure(kubelet.create(nodes, { metadata: { name: 'n1' }, spec: {} })), '');
   t.match(
