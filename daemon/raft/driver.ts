@@ -355,10 +355,15 @@ export class RaftDriver implements PeerHandler {
   }
 
   #pump(): void {
+    for (let early = this.node.early(); early !== undefined && !this.#stopped; early = this.node.early()) {
+      this.#options.transport?.send(early.messages);
+      this.#confirmReads(early.readStates);
+      this.#apply(early.committed);
+    }
     while (!this.#stopped && this.node.hasReady()) {
       const ready = this.node.ready();
       this.#options.transport?.send(ready.messages);
-      this.#confirmReads(ready);
+      this.#confirmReads(ready.readStates);
       if (ready.snapshot !== undefined) {
         this.#writing = this.#install(ready);
         return;
@@ -435,7 +440,9 @@ export class RaftDriver implements PeerHandler {
       start = position + 1;
     }
     this.#applyCommands(start === 0 ? entries : entries.slice(start));
-    if (entries.length > 0) this.#answerReads();
+    if (entries.length === 0) return;
+    this.node.applied(entries);
+    this.#answerReads();
   }
 
   #applyCommands(entries: readonly Entry[]): void {
@@ -475,9 +482,9 @@ export class RaftDriver implements PeerHandler {
     }
   }
 
-  #confirmReads(ready: Ready): void {
-    if (ready.readStates.length === 0) return;
-    for (const { index, context } of ready.readStates) {
+  #confirmReads(readStates: Ready['readStates']): void {
+    if (readStates.length === 0) return;
+    for (const { index, context } of readStates) {
       const round = this.#rounds.get(context);
       if (round !== undefined) round.index = index;
     }

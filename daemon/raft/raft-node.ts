@@ -33,11 +33,19 @@ export interface Ready {
   readonly mustSync: boolean;
 }
 
+/** What need not wait while a Ready is being written: see `early`. */
+export interface EarlyReady {
+  readonly committed: readonly Entry[];
+  readonly messages: readonly Message[];
+  readonly readStates: readonly ReadState[];
+}
+
 const nobody: SoftState = { leader: 0, role: 'follower' };
 
 /**
  * One member, driven from outside: feed it `step`, `tick` and `propose`; whenever `hasReady()`, take `ready()`, do what it
- * says, and call `advance()`. Other calls may come between the two.
+ * says, and call `advance()`. Other calls may come between the two. Committed entries are reported with `applied` as soon as
+ * they are applied.
  */
 export class RaftNode {
   readonly raft: Raft;
@@ -165,9 +173,35 @@ export class RaftNode {
     return ready;
   }
 
+  /**
+   * What has come up while the Ready last taken is still being written, and does not depend on that: entries that are on disk
+   * and committed, and messages that promise nothing.
+   */
+  early(): EarlyReady | undefined {
+    const { raft } = this;
+    if (this.#outstanding === undefined) return undefined;
+    if (raft.outbox.length === 0 && raft.readStates.length === 0 && !raft.log.hasNextCommitted()) return undefined;
+    const early: EarlyReady = {
+      committed: raft.log.nextCommitted(raft.maxCommittedBytes),
+      messages: raft.outbox,
+      readStates: raft.readStates,
+    };
+    raft.outbox = [];
+    raft.readStates = [];
+    return early;
+  }
+
+  /** The entries handed out are applied. */
+  applied(entries: readonly Entry[]): void {
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    reduceUncommitted(this.raft, entries);
+    this.raft.appliedTo(last.index);
+  }
+
   #toSelf: readonly Message[] = [];
 
-  /** The Ready last taken is done: written, sent and applied. */
+  /** The Ready last taken is done: written and sent. Its committed entries have been applied, and reported. */
   advance(): void {
     const done = this.#outstanding;
     invariant(done !== undefined, 'only a Ready that was taken is done', {});
@@ -178,13 +212,14 @@ export class RaftNode {
       raft.log.unstable.snapshotStableTo(index);
       if (index > raft.log.applied) raft.appliedTo(index);
     }
+    const unapplied = done!.committed.at(-1);
+    invariant(
+      unapplied === undefined || raft.log.applied >= unapplied.index,
+      'committed entries are applied first',
+      {},
+    );
     const last = done!.entries.at(-1);
     if (last !== undefined) raft.log.unstable.stableTo(last.index, last.term);
-    const applied = done!.committed.at(-1);
-    if (applied !== undefined) {
-      reduceUncommitted(raft, done!.committed);
-      raft.appliedTo(applied.index);
-    }
     const toSelf = this.#toSelf;
     this.#toSelf = [];
     // A message to itself of a term that has passed meanwhile is dropped by the ordinary rules.

@@ -177,6 +177,12 @@ export class Member {
   }
 
   #pump(): void {
+    for (let early = this.node?.early(); early !== undefined; early = this.node?.early()) {
+      this.#send(early.messages);
+      this.#apply(early.committed);
+      this.#confirmedReads.push(...early.readStates);
+      this.#answerReads();
+    }
     while (this.node?.hasReady()) {
       const ready = this.node.ready();
       if (this.node.raft.role === 'leader') this.#around.invariants.leads(this.id, this.node);
@@ -262,7 +268,10 @@ export class Member {
       this.applied = entry.index;
       this.#appliedTerm = entry.term;
     }
-    if (entries.length > 0) this.disk.write({ kind: 'apply', entries, config: this.config });
+    if (entries.length > 0) {
+      this.disk.write({ kind: 'apply', entries, config: this.config });
+      this.node!.applied(entries);
+    }
     this.#answerReads();
   }
 
