@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startTestingServer } from '../../daemon/api/testing-server.ts';
-import { configmaps } from '../../daemon/apimachinery/types/resources.ts';
+import { configmaps, namespaces } from '../../daemon/apimachinery/types/resources.ts';
 import { createLogger } from '../../daemon/log/logger.ts';
 import { startEmbeddedStore } from '../../daemon/store/embedded.ts';
 import { MemoryStore } from '../../daemon/store/memory.ts';
@@ -30,7 +30,6 @@ const base = { host: '127.0.0.1', port: Number(port), ca: server.ca, ...server.a
 const client = server.api.clientFor({ name: 'bench', groups: ['system:masters'] });
 
 for (const name of ['bench', 'lists', 'watched', 'created']) {
-  const { namespaces } = await import('../../daemon/apimachinery/types/resources.ts');
   await client.create(namespaces, { metadata: { name }, spec: {} });
 }
 const kibibyte = { data: 'x'.repeat(700) };
@@ -87,7 +86,14 @@ console.log(
 
 const one = '/api/v1/namespaces/bench/configmaps';
 const created = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: '{t}-{n}' }, data: kibibyte });
-const rows: readonly { name: string; goal: string; task: Omit<LoadTask, keyof typeof base> }[] = [
+/** So many that a run does not come to their end. */
+const deletable = 40_000;
+const rows: readonly {
+  name: string;
+  goal: string;
+  task: Omit<LoadTask, keyof typeof base>;
+  prepare?: () => Promise<void>;
+}[] = [
   { name: 'get HTTP/1.1', goal: '15,000', task: { protocol: 'http/1.1', method: 'GET', path: `${one}/object-0` } },
   { name: 'get HTTP/2', goal: '9,000', task: { protocol: 'h2', method: 'GET', path: `${one}/object-0` } },
   {
@@ -123,6 +129,17 @@ const rows: readonly { name: string; goal: string; task: Omit<LoadTask, keyof ty
     },
   },
   {
+    name: 'delete HTTP/1.1',
+    goal: '',
+    task: {
+      protocol: 'http/1.1',
+      method: 'DELETE',
+      path: '/api/v1/namespaces/deleted/configmaps/item-{n}',
+      wrap: deletable,
+    },
+    prepare: () => fill('deleted', deletable),
+  },
+  {
     name: 'list 3,000 x 1 KiB HTTP/1.1',
     goal: '150',
     task: { protocol: 'http/1.1', method: 'GET', path: '/api/v1/namespaces/lists/configmaps' },
@@ -133,8 +150,18 @@ const rows: readonly { name: string; goal: string; task: Omit<LoadTask, keyof ty
     task: { protocol: 'h2', method: 'GET', path: '/api/v1/namespaces/lists/configmaps' },
   },
 ];
-for (const { name, goal, task } of rows) {
+
+async function fill(namespace: string, count: number): Promise<void> {
+  await client.create(namespaces, { metadata: { name: namespace }, spec: {} });
+  const workers = Array.from({ length: clients }, async (_, worker) => {
+    for (let i = worker; i < count; i += clients) await client.create(configmaps, configMap(namespace, `item-${i}`));
+  });
+  await Promise.all(workers);
+}
+
+for (const { name, goal, task, prepare } of rows) {
   if (!name.startsWith(only)) continue;
+  await prepare?.();
   cpuBefore = process.cpuUsage();
   print(name, goal, await run({ ...base, ...task }));
 }

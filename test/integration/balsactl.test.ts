@@ -65,6 +65,12 @@ await t.test('events and describe', async (t) => {
   t.match(missing.stderr, 'pods "nobody" not found');
 });
 
+await t.test('delete', async (t) => {
+  t.equal(await balsactl('delete', 'deployment', 'web'), 'deployment.apps/web deleted\n');
+  t.equal((await node.balsactl('get', 'deployment', 'web')).code, 3);
+  t.equal((await node.balsactl('delete', 'deployment', 'web')).code, 3);
+});
+
 await t.test('doctor sees the node that runs, and completion knows the commands', async (t) => {
   const { code, stdout } = await node.balsactl('doctor', '--run-dir', node.runDir, '--data-dir', node.dataDir);
   t.equal(code, 0, stdout);
