@@ -96,12 +96,26 @@ export function remoteAccess(config: Config, membership: Membership, logger: Log
   return { clients, serving: pairs.kubelet, ca };
 }
 
-/** Resolves when the API says this node is Ready. */
-async function nodeReady(client: ApiClient, name: string): Promise<void> {
+/** How long a node may take to become Ready before the log says, each time that long, what it waits for. */
+const readyPatienceMs = 10_000;
+
+/** Resolves when the API says this node is Ready, however long that takes: whoever waits reads why in the log. */
+async function nodeReady(client: ApiClient, name: string, logger: Logger): Promise<void> {
+  let complainAt = Date.now() + readyPatienceMs;
   for (;;) {
-    const node = await client.get(nodes, { name }).catch(() => undefined);
-    if (node?.status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True'))
-      return;
+    let waitsFor: string | undefined;
+    try {
+      const node = await client.get(nodes, { name });
+      const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready');
+      if (ready?.status === 'True') return;
+      waitsFor = ready?.message;
+    } catch (error) {
+      waitsFor = error instanceof Error ? error.message : String(error);
+    }
+    if (Date.now() >= complainAt) {
+      logger.warn({ node: name, waitsFor }, 'the node is not Ready yet');
+      complainAt = Date.now() + readyPatienceMs;
+    }
     await delay(50);
   }
 }
@@ -178,5 +192,5 @@ export async function startAgent(
         logger: log('announcer'),
       }),
     );
-  await nodeReady(clients.kubelet, config.nodeName);
+  await nodeReady(clients.kubelet, config.nodeName, log('node'));
 }
